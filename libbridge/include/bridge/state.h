@@ -1,0 +1,168 @@
+#ifndef BRIDGE_STATE_H
+#define BRIDGE_STATE_H
+
+#include <bridge/error.h>
+#include <bridge/message.h>
+#include <bridge/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+BRIDGE_BEGIN_DECLS
+
+/** Lua's own type; include <lua.h> to use it. */
+struct lua_State;
+
+/**
+ * A Lua state made by the bridge.  One thread at a time holds it; who comes
+ * meanwhile waits, first come, first served.
+ */
+typedef struct bridge_state bridge_state;
+
+/** What opens a C module: a `lua_CFunction`. */
+typedef int bridge_state_open(struct lua_State *lua);
+
+/** A C module that `require` finds without searching for files. */
+typedef struct bridge_module {
+  /** What is handed to `require`. */
+  const char *name;
+  /** Called by the first `require` of each state, by one thread at a time. */
+  bridge_state_open *open;
+} bridge_module;
+
+/** How to make a state.  Fill it by bridge_state_options_init. */
+typedef struct bridge_state_options {
+  /** Layout of this structure: BRIDGE_STATE_OPTIONS_VERSION. */
+  unsigned version;
+  /** A name for people, used in tracebacks; NULL for none. */
+  const char *name;
+  /** Which standard libraries: NULL for all; else names divided by commas, of
+      "base", "package", "coroutine", "table", "io", "os", "string", "math",
+      "utf8", "debug"; "" for none. */
+  const char *libraries;
+  /** C modules for `package.preload`; the module "bridge" is always there. */
+  const bridge_module *modules;
+  /** How many. */
+  size_t module_count;
+  /** `package.path`; NULL for Lua's own. */
+  const char *path;
+  /** `package.cpath`; NULL for Lua's own. */
+  const char *cpath;
+  /** Most bytes of Lua memory, counted from the moment the libraries are open;
+      0 for no limit. */
+  size_t memory_limit;
+  /** Whether precompiled chunks are accepted.  Malicious ones crash Lua, so the
+      default is false. */
+  bool binary_chunks;
+  /** Whether errors carry a traceback; the default is true. */
+  bool tracebacks;
+} bridge_state_options;
+
+#define BRIDGE_STATE_OPTIONS_VERSION 1
+
+/**
+ * Fill in the defaults.
+ *
+ * @param[out] options  NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_state_options_init(bridge_state_options *options);
+
+/**
+ * Create a state.
+ *
+ * @param[out] out    the state; the caller owns one reference
+ * @param options     copied; NULL for the defaults
+ * @param[out] error  more about a failure; may be NULL
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ENOTFOUND if a
+ *         library's name is unknown; BRIDGE_ENOMEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_create(
+    bridge_state **out,
+    const bridge_state_options *options,
+    bridge_error **error);
+
+/**
+ * Drop the state, and close it: finalizers run now, on this thread.
+ *
+ * @param state  the state, which no thread is running; NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_state_release(bridge_state *state);
+
+/**
+ * Run a chunk to its end.
+ *
+ * @param state            the state
+ * @param source           text, or a precompiled chunk if the options allow it
+ * @param size             bytes
+ * @param name             the chunk's name as Lua wants it, "=name" or
+ *                         "@file"; NULL for the source itself
+ * @param[in,out] arguments  handed to the chunk; taken and set to NULL on
+ *                         success, also when the script fails; may be NULL
+ * @param[out] results     what the chunk returned; the caller owns it; may be
+ *                         NULL
+ * @param[out] error       more about a failure; may be NULL
+ * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ESCRIPT; BRIDGE_ENOMEM;
+ *         BRIDGE_ETYPE if an argument or a result cannot cross;
+ *         BRIDGE_EDEADLOCK from within the state; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_run(bridge_state *state,
+                                          const char *source,
+                                          size_t size,
+                                          const char *name,
+                                          bridge_message **arguments,
+                                          bridge_message **results,
+                                          bridge_error **error);
+
+/**
+ * How much memory the state's values take.
+ *
+ * @param state       the state
+ * @param[out] used   bytes now; may be NULL
+ * @param[out] peak   most bytes ever; may be NULL
+ * @param[out] limit  the limit, 0 for none; may be NULL
+ * @return BRIDGE_OK or BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_memory(const bridge_state *state,
+                                             size_t *used,
+                                             size_t *peak,
+                                             size_t *limit);
+
+/**
+ * Take hold of the state, to use it through Lua's own C API.
+ *
+ * @param state       the state
+ * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
+ * @param[out] lua    its main thread; yours until bridge_state_leave
+ * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK if this thread holds it
+ *         already; BRIDGE_ECANCELLED if the calling worker is cancelled;
+ *         BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_enter(bridge_state *state,
+                                            int timeout_ms,
+                                            struct lua_State **lua);
+
+/**
+ * Let go of the state.
+ *
+ * @param state  the state
+ * @return BRIDGE_OK; BRIDGE_EINVAL if this thread does not hold it
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_state_leave(bridge_state *state);
+
+BRIDGE_END_DECLS
+
+#endif /* BRIDGE_STATE_H */

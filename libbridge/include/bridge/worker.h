@@ -1,0 +1,401 @@
+#ifndef BRIDGE_WORKER_H
+#define BRIDGE_WORKER_H
+
+#include <bridge/error.h>
+#include <bridge/message.h>
+#include <bridge/queue.h>
+#include <bridge/state.h>
+#include <bridge/status.h>
+#include <bridge/waker.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+BRIDGE_BEGIN_DECLS
+
+/**
+ * A Lua state with an inbox, driven by a thread of its own or by the host.
+ *
+ * A worker runs one chunk.  What the chunk returns, or the error that it
+ * raises, is what bridge_worker_join gives.  A chunk that calls
+ * `bridge.serve{...}` answers calls until it is asked to stop; each request runs
+ * in a coroutine of its own, so that one that waits does not hold the others.
+ *
+ * A request is a message whose first value names the handler; the others are
+ * its arguments.
+ */
+typedef struct bridge_worker bridge_worker;
+
+/** Who runs the worker's Lua. */
+typedef enum bridge_drive {
+  /** A thread of its own. */
+  BRIDGE_DRIVE_THREAD = 0,
+  /** Whoever calls bridge_worker_step. */
+  BRIDGE_DRIVE_HOST = 1
+} bridge_drive;
+
+/** Where a worker is in its life. */
+typedef enum bridge_worker_phase {
+  /** The chunk runs, or waits for its first step. */
+  BRIDGE_WORKER_RUNNING = 0,
+  /** It answers calls. */
+  BRIDGE_WORKER_SERVING = 1,
+  /** It takes no more requests, and finishes those it has. */
+  BRIDGE_WORKER_STOPPING = 2,
+  /** The chunk ended; its state is closed. */
+  BRIDGE_WORKER_ENDED = 3
+} bridge_worker_phase;
+
+/** How to make a worker.  Fill it by bridge_worker_options_init. */
+typedef struct bridge_worker_options {
+  /** Layout of this structure: BRIDGE_WORKER_OPTIONS_VERSION. */
+  unsigned version;
+  /** A name for people; NULL for "worker-N". */
+  const char *name;
+  /** The chunk: text, or precompiled if the state's options allow it. */
+  const char *source;
+  /** Bytes of it; the text may contain NULs. */
+  size_t source_size;
+  /** The chunk's name as Lua wants it; NULL for "=" and the worker's name. */
+  const char *chunk_name;
+  /** The chunk's file, if `source` is NULL.  If both are, the first argument
+      must be a function, which is the chunk. */
+  const char *file;
+  /** Who runs it. */
+  bridge_drive drive;
+  /** For BRIDGE_DRIVE_HOST: the kind of handle that the host watches. */
+  bridge_waker_kind waker_kind;
+  /** Most requests that wait in the inbox; 0 for 65,536. */
+  size_t inbox_items;
+  /** Most bytes of requests that wait in the inbox; 0 for 64 MiB. */
+  size_t inbox_bytes;
+  /** Bytes of stack of its thread; 0 for the default, 1 MiB. */
+  size_t stack_size;
+  /** Its state; NULL for the defaults. */
+  const bridge_state_options *state;
+} bridge_worker_options;
+
+#define BRIDGE_WORKER_OPTIONS_VERSION 1
+
+/**
+ * Fill in the defaults.
+ *
+ * @param[out] options  NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
+
+/**
+ * Create a worker and start it.  The chunk is compiled here, so that a chunk
+ * that does not parse is reported here.
+ *
+ * @param[out] out           the worker; the caller owns one reference
+ * @param options            copied
+ * @param[in,out] arguments  handed to the chunk; taken and set to NULL on
+ *                           success, else untouched; may be NULL
+ * @param[out] error         more about a failure; may be NULL
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ESYNTAX;
+ *         BRIDGE_ENOTFOUND (no such file or library); BRIDGE_ETYPE (an argument
+ *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ESYSTEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status
+bridge_worker_create(bridge_worker **out,
+                     const bridge_worker_options *options,
+                     bridge_message **arguments,
+                     bridge_error **error);
+
+/**
+ * Add a reference.
+ *
+ * @param worker  the worker, or NULL
+ * @return @p worker
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_worker *bridge_worker_retain(bridge_worker *worker);
+
+/**
+ * Drop a reference.  Never blocks and never stops a worker that has a thread of
+ * its own: it runs to its end and frees itself.
+ *
+ * @param worker  the worker; NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_worker_release(bridge_worker *worker);
+
+/**
+ * The name that was given or made.
+ *
+ * @param worker  the worker, or NULL
+ * @return borrowed; "" for NULL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API const char *bridge_worker_name(const bridge_worker *worker);
+
+/**
+ * A number that no other worker of the process has had or will have; 0 for
+ * NULL.
+ *
+ * @param worker  the worker, or NULL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API uint64_t bridge_worker_id(const bridge_worker *worker);
+
+/**
+ * Where the worker is in its life.
+ *
+ * @param worker  the worker, or NULL, which has ended
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_worker_phase
+bridge_worker_phase_of(const bridge_worker *worker);
+
+/**
+ * How much memory the worker's values take, as bridge_state_memory.
+ *
+ * @param worker      the worker
+ * @param[out] used   bytes now, 0 once it ended; may be NULL
+ * @param[out] peak   most bytes ever; may be NULL
+ * @param[out] limit  the limit, 0 for none; may be NULL
+ * @return BRIDGE_OK or BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_memory(const bridge_worker *worker,
+                                              size_t *used,
+                                              size_t *peak,
+                                              size_t *limit);
+
+/* ---- Asking ------------------------------------------------------------- */
+
+/**
+ * Ask and wait for the answer.
+ *
+ * @param worker            the worker
+ * @param[in,out] request   the handler's name, then its arguments; taken and set
+ *                          to NULL once it is in the inbox, also if the answer
+ *                          is an error
+ * @param timeout_ms        milliseconds for all of it; negative waits for ever.
+ *                          An answer that comes later is freed when it comes
+ * @param[out] answer       what the handler returned; the caller owns it; may be
+ *                          NULL
+ * @param[out] error        more about a failure, as seen in the worker; may be
+ *                          NULL
+ * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_ENOTFOUND if there is no such
+ *         handler; BRIDGE_ESCRIPT if it raised; BRIDGE_ETYPE if its result
+ *         cannot cross, or an argument cannot be read there; BRIDGE_EDEAD if the
+ *         worker ended before it answered; BRIDGE_ECLOSED if it takes no more
+ *         requests; BRIDGE_EFULL (with a timeout of 0) and BRIDGE_ELIMIT as
+ *         bridge_queue_push_timeout; BRIDGE_EDEADLOCK from the worker itself;
+ *         BRIDGE_ECANCELLED; BRIDGE_EFORKED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_call(bridge_worker *worker,
+                                            bridge_message **request,
+                                            int timeout_ms,
+                                            bridge_message **answer,
+                                            bridge_error **error);
+
+/**
+ * Ask, and do not wait: nobody hears of the result.
+ *
+ * @param worker            the worker
+ * @param[in,out] request   the handler's name, then its arguments; taken and set
+ *                          to NULL on success
+ * @param timeout_ms        how long to wait for room in the inbox
+ * @return BRIDGE_OK; BRIDGE_EDEAD; BRIDGE_ECLOSED; else as
+ *         bridge_queue_push_timeout
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_send(bridge_worker *worker,
+                                            bridge_message **request,
+                                            int timeout_ms);
+
+/**
+ * Ask, and have the answer put into a queue.
+ *
+ * The answer always comes, once, unless the queue is closed first: if the
+ * worker dies it says so.  It does not count against the queue's bounds.  Look
+ * at it with bridge_answer_session and bridge_answer_error.
+ *
+ * @param worker            the worker
+ * @param[in,out] request   the handler's name, then its arguments; taken and set
+ *                          to NULL on success
+ * @param timeout_ms        how long to wait for room in the inbox
+ * @param answers           where the answer goes; retained until it has come
+ * @param session           a number of the caller's to tell answers apart
+ * @return as bridge_worker_send
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_request(bridge_worker *worker,
+                                               bridge_message **request,
+                                               int timeout_ms,
+                                               bridge_queue *answers,
+                                               uint64_t session);
+
+/**
+ * Which request a message answers.
+ *
+ * @param message       a message popped from a queue of answers
+ * @param[out] session  the number that the asker gave
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_ETYPE if the message is no answer
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_answer_session(const bridge_message *message,
+                                               uint64_t *session);
+
+/**
+ * Whether a request failed.
+ *
+ * @param message     a message popped from a queue of answers
+ * @param[out] error  more about the failure, borrowed from the message; may be
+ *                    NULL
+ * @return BRIDGE_OK if the message holds the results; BRIDGE_EINVAL; else the
+ *         status that bridge_worker_call would have returned
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_answer_error(const bridge_message *message,
+                                             const bridge_error **error);
+
+/* ---- Ending ------------------------------------------------------------- */
+
+/**
+ * Wait until the worker has ended.
+ *
+ * @param worker        the worker
+ * @param timeout_ms    milliseconds; 0 asks; negative waits for ever
+ * @param[out] results  a copy of what the chunk returned; the caller owns it;
+ *                      may be NULL
+ * @param[out] error    what the chunk raised; may be NULL
+ * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK from the worker itself;
+ *         BRIDGE_ESCRIPT, BRIDGE_ENOMEM, BRIDGE_ETYPE or BRIDGE_ECANCELLED as
+ *         the chunk ended; BRIDGE_EUNSUPPORTED for a host's worker that has not
+ *         ended (it needs steps, not waiting); BRIDGE_EFORKED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_join(bridge_worker *worker,
+                                            int timeout_ms,
+                                            bridge_message **results,
+                                            bridge_error **error);
+
+/**
+ * Ask the worker to stop.  Requests that are in the inbox are still answered,
+ * later ones are refused; then `bridge.serve` returns.  Returns at once.
+ *
+ * @param worker  the worker
+ * @return BRIDGE_OK, also if it has ended; BRIDGE_EINVAL; BRIDGE_EFORKED;
+ *         BRIDGE_ENOMEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_stop(bridge_worker *worker);
+
+/**
+ * Cancel what the worker does: every wait in it ends with BRIDGE_ECANCELLED, now
+ * and later, `bridge.cancelled()` is true, and requests without an answer get
+ * one that says so.  A script that computes and never asks is not stopped by
+ * this.
+ *
+ * @param worker  the worker
+ * @return BRIDGE_OK, also if it has ended; BRIDGE_EINVAL; BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker);
+
+/**
+ * End the worker in stages: stop it; if it has not ended after @p grace_ms,
+ * cancel it; if it has not ended after the same time again, give up.  A worker
+ * that the host drives is stepped here.
+ *
+ * @param worker    the worker
+ * @param grace_ms  milliseconds for each stage; negative for 1000
+ * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ETIMEDOUT if it
+ *         refuses: it is left running; BRIDGE_EDEADLOCK from the worker itself,
+ *         which has been asked to stop; BRIDGE_EFORKED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_close(bridge_worker *worker,
+                                             int grace_ms);
+
+/* ---- Driving by the host ------------------------------------------------ */
+
+/**
+ * Run the worker until it has to wait, or has handled @p budget messages.
+ *
+ * Watch the descriptor of bridge_worker_waker; when it is readable, or the time
+ * of bridge_worker_timeout is over, step.  Step once to begin.
+ *
+ * @param worker  a worker with BRIDGE_DRIVE_HOST
+ * @param budget  most messages to handle; 0 for 64
+ * @return BRIDGE_OK: there is more to do, step again; BRIDGE_EEMPTY: it waits;
+ *         BRIDGE_ECLOSED: it has ended, bridge_worker_join tells how;
+ *         BRIDGE_EBUSY if another thread steps it; BRIDGE_EDEADLOCK from the
+ *         worker itself; BRIDGE_EUNSUPPORTED if it has a thread of its own;
+ *         BRIDGE_EFORKED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread; one caller at a time.
+ */
+BRIDGE_API bridge_status bridge_worker_step(bridge_worker *worker,
+                                            size_t budget);
+
+/**
+ * How long the host may wait before it must step again.
+ *
+ * @param worker    a worker with BRIDGE_DRIVE_HOST
+ * @param[out] out  milliseconds, for poll(); -1 if nothing in it waits for time
+ * @return BRIDGE_OK; BRIDGE_EUNSUPPORTED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread; one caller at a time.
+ */
+BRIDGE_API bridge_status bridge_worker_timeout(const bridge_worker *worker,
+                                               int *out);
+
+/**
+ * What is raised when a worker that the host drives has something to do.
+ *
+ * @param worker  the worker, or NULL
+ * @return borrowed; NULL for NULL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_waker *bridge_worker_waker(const bridge_worker *worker);
+
+/* ---- Inside a worker ----------------------------------------------------- */
+
+/**
+ * The worker whose Lua the calling thread is running.
+ *
+ * @return borrowed; NULL outside of workers
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_worker *bridge_worker_current(void);
+
+/**
+ * Whether the worker that the calling thread runs was cancelled.
+ *
+ * @return false outside of workers
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bool bridge_worker_cancelled(void);
+
+BRIDGE_END_DECLS
+
+#endif /* BRIDGE_WORKER_H */

@@ -1,0 +1,42 @@
+/* What breaks the waits of a thread that runs a worker.  Every call of the
+   library that blocks brackets its wait by bridge__wait_begin and _end, so that
+   a cancel from any thread reaches it wherever it waits. */
+#ifndef BRIDGE_BASE_INTERRUPT_H
+#define BRIDGE_BASE_INTERRUPT_H
+
+#include "platform/platform.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef void bridge__wake(void *object);
+
+typedef struct bridge__interrupt {
+  atomic_bool requested;
+  bridge__mutex mutex;
+  bridge__wake *wake; /* guarded by mutex; NULL while nobody waits */
+  void *object;       /* guarded by mutex */
+} bridge__interrupt;
+
+bridge_status bridge__interrupt_init(bridge__interrupt *interrupt);
+void bridge__interrupt_destroy(bridge__interrupt *interrupt);
+
+/* Make the waits of the calling thread breakable by this one; NULL for none.
+   Returns the one before. */
+bridge__interrupt *bridge__interrupt_bind(bridge__interrupt *interrupt);
+
+/* From any thread: the bound thread's wait ends, and so do all later ones.
+   Calls the `wake` of the wait with the interrupt's mutex held: it must only
+   wake. */
+void bridge__interrupt_request(bridge__interrupt *interrupt);
+
+/* Whether the calling thread's interrupt was requested. */
+bool bridge__interrupted(void);
+
+/* The calling thread is about to block; `wake(object)` must end that wait, or
+   keep it from beginning.  False if it was interrupted: do not block, and do not
+   call bridge__wait_end. */
+bool bridge__wait_begin(bridge__wake *wake, void *object);
+void bridge__wait_end(void);
+
+#endif

@@ -1,0 +1,39 @@
+/* Every handle begins with this: a count of references, and what it is. */
+#ifndef BRIDGE_BASE_OBJECT_H
+#define BRIDGE_BASE_OBJECT_H
+
+#include <bridge/message.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One const table for each type of handle. */
+typedef struct bridge__type {
+  bridge_handle_kind kind;
+  const char *name;
+  /* Frees the object.  Called once, by whichever thread drops the last
+     reference, holding no lock. */
+  void (*destroy)(void *object);
+} bridge__type;
+
+/* The first member of every handle. */
+typedef struct bridge__object {
+  const bridge__type *type;
+  atomic_size_t references;
+  /* Which process made it: bridge__process() at that time. */
+  unsigned process;
+} bridge__object;
+
+/* Begin with one reference. */
+void bridge__object_init(void *object, const bridge__type *type);
+
+/* Both take any handle, and NULL. */
+void *bridge__retain(void *object);
+void bridge__release(void *object);
+
+/* Whether the handle was made before a fork, by the parent. */
+bool bridge__forked(const void *object);
+
+#endif

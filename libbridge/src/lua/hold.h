@@ -1,0 +1,30 @@
+/* Who holds a Lua state: the one place that decides it.
+
+   One thread at a time; handed over first come, first served, under a mutex, so
+   that all a holder did is seen by the next.  Pools, and C stacks that are parked
+   while their state goes on elsewhere, will hang on this. */
+#ifndef BRIDGE_LUA_HOLD_H
+#define BRIDGE_LUA_HOLD_H
+
+#include "platform/platform.h"
+
+typedef struct bridge__waiter bridge__waiter;
+
+typedef struct bridge__hold {
+  bridge__mutex mutex;
+  const void *holder;    /* guarded by mutex: identifies the thread, or NULL */
+  bridge__waiter *first; /* guarded by mutex */
+  bridge__waiter *last;  /* guarded by mutex */
+} bridge__hold;
+
+bridge_status bridge__hold_init(bridge__hold *hold);
+void bridge__hold_destroy(bridge__hold *hold);
+/* BRIDGE_OK, BRIDGE_ETIMEDOUT, BRIDGE_EDEADLOCK if the caller holds it,
+   BRIDGE_ECANCELLED. */
+bridge_status bridge__hold_enter(bridge__hold *hold, int timeout_ms);
+/* BRIDGE_EINVAL if the caller does not hold it. */
+bridge_status bridge__hold_leave(bridge__hold *hold);
+/* Whether the caller holds it. */
+bool bridge__hold_mine(bridge__hold *hold);
+
+#endif

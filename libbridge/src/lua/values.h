@@ -1,0 +1,51 @@
+/* Lua values to messages and back.
+
+   values.c is compiled into libbridge, for the states that it makes, and into
+   the Lua module, for the state of a Lua host: so each works on the copy of Lua
+   that it was linked to, and no host's lua_State enters libbridge.  For that it
+   uses nothing but the public API of the bridge. */
+#ifndef BRIDGE_LUA_VALUES_H
+#define BRIDGE_LUA_VALUES_H
+
+#include <bridge/message.h>
+
+#include <lua.h>
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* How the module "bridge" of a state shows handles.  Its address stands in the
+   registry, as light userdata, under BRIDGE__HANDLES. */
+typedef struct bridge__handles {
+  /* Push an object for a handle, and take a reference of its own.  May raise. */
+  void (*push)(lua_State *L, bridge_handle_kind kind, void *handle);
+  /* The handle of the object at a stack index, borrowed; BRIDGE_HANDLE_NONE if
+     it is no object of the bridge.  `*handle` is NULL if it was released.  Never
+     raises. */
+  bridge_handle_kind (*get)(lua_State *L, int index, void **handle);
+} bridge__handles;
+
+#define BRIDGE__HANDLES "bridge.handles"
+
+/* Append the `count` values from stack index `first` on.  Never raises, calls no
+   metamethod.  On failure the message is as it was, and a string is pushed that
+   says which value cannot cross, by its path: "argument 2.items[3].callback: a
+   coroutine cannot cross". */
+bridge_status bridge__pack(lua_State *L,
+                           int first,
+                           int count,
+                           bridge_message *message);
+
+/* Push all values of the message.  On failure one string is pushed in their
+   place.  May raise an error for lack of memory: call it protected, while
+   somebody else owns the message. */
+bridge_status bridge__unpack(lua_State *L,
+                             const bridge_message *message,
+                             int *count);
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility pop
+#endif
+
+#endif

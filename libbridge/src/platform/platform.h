@@ -1,0 +1,64 @@
+/* What the library needs from an operating system.  A platform is a folder of
+   twin files that implement this header; CMake chooses it. */
+#ifndef BRIDGE_PLATFORM_H
+#define BRIDGE_PLATFORM_H
+
+#include "platform_types.h" /* bridge__mutex, bridge__condition, bridge__native_thread */
+
+#include <bridge/status.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Time: monotonic, nanoseconds since some moment ---- */
+int64_t bridge__now(void);
+/* When a timeout that begins now is over; INT64_MAX for a negative one. */
+int64_t bridge__deadline(int timeout_ms);
+/* Milliseconds left, rounded up, 0 if it is over; -1 for INT64_MAX. */
+int bridge__remaining(int64_t deadline);
+/* Nothing else to do for so long. */
+void bridge__sleep_ns(int64_t nanoseconds);
+
+/* ---- Mutex and condition.  Waiting uses the monotonic clock. ---- */
+bridge_status bridge__mutex_init(bridge__mutex *mutex);
+void bridge__mutex_destroy(bridge__mutex *mutex);
+void bridge__mutex_lock(bridge__mutex *mutex);
+void bridge__mutex_unlock(bridge__mutex *mutex);
+
+bridge_status bridge__condition_init(bridge__condition *condition);
+void bridge__condition_destroy(bridge__condition *condition);
+/* False when the deadline passed.  May return early without a reason. */
+bool bridge__condition_wait(bridge__condition *condition,
+                            bridge__mutex *mutex,
+                            int64_t deadline);
+void bridge__condition_signal(bridge__condition *condition);
+void bridge__condition_broadcast(bridge__condition *condition);
+
+/* ---- Threads ---- */
+/* The new thread has all signals blocked that a host may want to catch. */
+bridge_status bridge__native_start(bridge__native_thread *out,
+                                   void (*body)(void *user),
+                                   void *user,
+                                   size_t stack_size);
+void bridge__native_join(bridge__native_thread *thread);
+void bridge__native_detach(bridge__native_thread *thread);
+/* Name the calling thread, as far as the system takes it. */
+void bridge__native_name(const char *name);
+unsigned bridge__native_cores(void);
+
+/* Call `hook` when the calling thread ends; the same hook for all threads. */
+void bridge__at_thread_exit(void (*hook)(void));
+
+/* ---- Processor ---- */
+/* In a loop that spins. */
+void bridge__relax(void);
+/* Let another thread run. */
+void bridge__yield(void);
+
+/* ---- Process ---- */
+/* How often this process was forked from one that used the library: a handle
+   that was made under another number belongs to an ancestor. */
+unsigned bridge__process(void);
+
+#endif

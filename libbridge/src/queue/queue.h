@@ -1,0 +1,12 @@
+/* What workers do with queues and hosts may not. */
+#ifndef BRIDGE_QUEUE_QUEUE_H
+#define BRIDGE_QUEUE_QUEUE_H
+
+#include <bridge/queue.h>
+
+/* Append whether or not there is room: for answers, whose number is bounded by
+   the requests that were let in.  BRIDGE_ECLOSED leaves the message. */
+bridge_status bridge__queue_push_forced(bridge_queue *queue,
+                                        bridge_message **message);
+
+#endif
