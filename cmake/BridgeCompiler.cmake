@@ -1,0 +1,52 @@
+# What our own code is compiled with.  Targets ask for it; nothing is global
+# but the sanitizers, which every object of a program has to share.
+
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+
+if(BRIDGE_SANITIZE)
+  add_compile_options(-fsanitize=${BRIDGE_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all -O1)
+  add_link_options(-fsanitize=${BRIDGE_SANITIZE})
+endif()
+
+add_library(bridge_warnings INTERFACE)
+target_compile_options(bridge_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+  $<$<BOOL:${BRIDGE_WERROR}>:-Werror>)
+
+# C++ is for the tests only, and other people's macros are in them.
+add_library(bridge_test_warnings INTERFACE)
+target_compile_options(bridge_test_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${BRIDGE_WERROR}>:-Werror>)
+
+# The files of a list that exist.
+function(bridge_existing out)
+  set(found "")
+  foreach(file IN LISTS ARGN)
+    cmake_path(ABSOLUTE_PATH file OUTPUT_VARIABLE absolute)
+    if(EXISTS "${absolute}")
+      list(APPEND found "${file}")
+    endif()
+  endforeach()
+  set(${out} "${found}" PARENT_SCOPE)
+endfunction()
+
+# A module finds libbridge from where it lies: in the build folder, and below
+# any prefix, also one that was moved.
+function(bridge_module_links target folder)
+  set(libraries "${CMAKE_INSTALL_FULL_LIBDIR}")
+  set(module "${folder}")
+  cmake_path(ABSOLUTE_PATH module BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}")
+  cmake_path(RELATIVE_PATH libraries BASE_DIRECTORY "${module}")
+  set_target_properties(${target} PROPERTIES
+    INSTALL_RPATH "$ORIGIN/${libraries}")
+  if(NOT APPLE)
+    target_link_options(${target} PRIVATE LINKER:-z,nodelete)
+  endif()
+endfunction()

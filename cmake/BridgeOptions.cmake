@@ -1,0 +1,33 @@
+# What can be chosen when the bridge is configured.
+
+option(BUILD_SHARED_LIBS "Build libbridge as a shared library" ON)
+option(BRIDGE_LUA "Build the Lua module" ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_PYTHON "Build the Python package" ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_WERROR "Treat warnings in our own code as errors"
+       ${PROJECT_IS_TOP_LEVEL})
+set(BRIDGE_SANITIZE "" CACHE STRING
+    "Sanitizers: empty, 'address,undefined' or 'thread'")
+
+# The system's interpreters, also where others come first in PATH: what is
+# built here has to match the headers and modules the system brings.
+if(DEFINED ENV{PYTHON})
+  set(default_python "$ENV{PYTHON}")
+elseif(EXISTS /usr/bin/python3)
+  set(default_python /usr/bin/python3)
+else()
+  find_program(default_python NAMES python3 NO_CACHE)
+endif()
+set(BRIDGE_PYTHON_EXECUTABLE "${default_python}" CACHE FILEPATH
+    "The Python interpreter to build for")
+
+if(DEFINED ENV{LUA})
+  set(default_lua "$ENV{LUA}")
+else()
+  find_program(default_lua NAMES lua5.4 lua-5.4 lua54 lua NO_CACHE
+               PATHS /usr/bin NO_DEFAULT_PATH)
+  find_program(default_lua NAMES lua5.4 lua-5.4 lua54 lua NO_CACHE)
+endif()
+set(BRIDGE_LUA_EXECUTABLE "${default_lua}" CACHE FILEPATH
+    "The Lua 5.4 interpreter that runs the Lua tests and examples")
