@@ -20,7 +20,8 @@ int bridge__remaining(int64_t deadline);
 /* Nothing else to do for so long. */
 void bridge__sleep_ns(int64_t nanoseconds);
 
-/* ---- Mutex and condition.  Waiting uses the monotonic clock. ---- */
+/* ---- Mutex and condition.  Waiting uses the monotonic clock.  A mutex that
+   lives for ever may be initialised by BRIDGE__MUTEX_INIT instead. ---- */
 bridge_status bridge__mutex_init(bridge__mutex *mutex);
 void bridge__mutex_destroy(bridge__mutex *mutex);
 void bridge__mutex_lock(bridge__mutex *mutex);
@@ -60,5 +61,9 @@ void bridge__yield(void);
 /* How often this process was forked from one that used the library: a handle
    that was made under another number belongs to an ancestor. */
 unsigned bridge__process(void);
+/* Around each fork of the process call `before`, and then `after` in the parent
+   and in the child: for a lock that must not be held in the child by a thread
+   that is not there.  One pair for the library; later calls change nothing. */
+void bridge__at_fork(void (*before)(void), void (*after)(void));
 
 #endif

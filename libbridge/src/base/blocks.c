@@ -1,0 +1,164 @@
+/* Blocks: small messages go round without meeting the allocator.
+
+   A magazine is a chain of free blocks, linked through their first words, so
+   that keeping them costs no memory of its own. */
+#include "base/config.h"
+#include "base/memory.h"
+#include "platform/platform.h"
+
+enum {
+  MAGAZINE = 64, /* blocks of a full magazine: 16 KiB */
+  DEPOT = 64     /* magazines that wait for a thread: at most 1 MiB */
+};
+
+typedef struct block {
+  struct block *next;
+} block;
+
+typedef struct magazine {
+  block *first;
+  size_t count;
+} magazine;
+
+/* Two, so that a thread which frees and allocates around the edge of one does
+   not go to the depot each time. */
+typedef struct cache {
+  magazine loaded;
+  magazine previous;
+  bool watched; /* the hook will give all this back when the thread ends */
+} cache;
+
+static _Thread_local cache mine;
+
+static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
+static magazine depot[DEPOT]; /* guarded by mutex */
+static size_t stored;         /* guarded by mutex */
+
+static void destroy(magazine *old)
+{
+  block *free = old->first;
+  while (free != NULL) {
+    block *next = free->next;
+    bridge__free(free);
+    free = next;
+  }
+  *old = (magazine){NULL, 0};
+}
+
+/* Empties `full` into the depot, or, when that has enough, to the allocator. */
+static void store(magazine *full)
+{
+  if (full->count == 0) {
+    return;
+  }
+  bridge__mutex_lock(&mutex);
+  if (stored < DEPOT) {
+    depot[stored++] = *full;
+    *full = (magazine){NULL, 0};
+  }
+  bridge__mutex_unlock(&mutex);
+  destroy(full);
+}
+
+static magazine fetch(void)
+{
+  magazine full = {NULL, 0};
+  bridge__mutex_lock(&mutex);
+  if (stored > 0) {
+    full = depot[--stored];
+  }
+  bridge__mutex_unlock(&mutex);
+  return full;
+}
+
+/* ---- Ends of threads and processes ---- */
+
+static void leave_thread(void)
+{
+  mine.watched = false;
+  store(&mine.loaded);
+  store(&mine.previous);
+}
+
+static void lock_depot(void)
+{
+  bridge__mutex_lock(&mutex);
+}
+
+static void unlock_depot(void)
+{
+  bridge__mutex_unlock(&mutex);
+}
+
+static void watch(void)
+{
+  if (mine.watched) {
+    return;
+  }
+  mine.watched = true;
+  bridge__at_thread_exit(leave_thread);
+  bridge__at_fork(lock_depot, unlock_depot);
+}
+
+/* ---- Blocks ---- */
+
+static void swap(void)
+{
+  magazine loaded = mine.loaded;
+  mine.loaded = mine.previous;
+  mine.previous = loaded;
+}
+
+void *bridge__block_get(void)
+{
+  if (!BRIDGE_RECYCLE) {
+    return bridge__allocate(BRIDGE__BLOCK_SIZE);
+  }
+  if (mine.loaded.count == 0) {
+    swap();
+  }
+  if (mine.loaded.count == 0) {
+    watch();
+    mine.loaded = fetch();
+  }
+  if (mine.loaded.count == 0) {
+    return bridge__allocate(BRIDGE__BLOCK_SIZE);
+  }
+  block *got = mine.loaded.first;
+  mine.loaded.first = got->next;
+  mine.loaded.count--;
+  return got;
+}
+
+void bridge__block_put(void *old)
+{
+  if (old == NULL) {
+    return;
+  }
+  if (!BRIDGE_RECYCLE) {
+    bridge__free(old);
+    return;
+  }
+  watch();
+  if (mine.loaded.count == MAGAZINE) {
+    store(&mine.previous);
+    swap();
+  }
+  block *free = old;
+  free->next = mine.loaded.first;
+  mine.loaded.first = free;
+  mine.loaded.count++;
+}
+
+void bridge_trim(void)
+{
+  destroy(&mine.loaded);
+  destroy(&mine.previous);
+  for (;;) {
+    magazine full = fetch();
+    if (full.count == 0) {
+      return;
+    }
+    destroy(&full);
+  }
+}
