@@ -12,8 +12,9 @@ bridge_error *bridge__error_create(bridge_status status,
                                    const char *text,
                                    size_t size);
 /* printf-like. */
-bridge_error *bridge__error_format(bridge_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+bridge_error *bridge__error_format(bridge_status status,
+                                   const char *format,
+                                   ...) __attribute__((format(printf, 2, 3)));
 /* Taken and set to NULL. */
 void bridge__error_set_value(bridge_error *error, bridge_message **value);
 /* Copied; without memory it is left out. */

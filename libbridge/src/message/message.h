@@ -17,9 +17,11 @@ typedef struct bridge__slot {
   } as;
 } bridge__slot;
 
-/* What a message is to a worker.  Plain data has kind 0. */
+/* What a message is to a worker.  Plain data has kind 0; a message of any other
+   kind can no longer be written, so pack first and address it then. */
 typedef struct bridge__envelope {
   int kind;
+  bridge_status status; /* of an answer */
   uint64_t session;
   /* One reference, ours, or NULL.  Of a request it is what answers it: dropped
      without an answer, it answers BRIDGE_EDEAD by itself.  Of an answer it is
@@ -27,9 +29,20 @@ typedef struct bridge__envelope {
   void *attachment;
 } bridge__envelope;
 
-/* A container that has begun and not ended. */
-typedef struct bridge__open bridge__open;
+/* A container that has begun and not ended.  32 bits are enough, since every
+   value has a byte and BRIDGE_SIZE_MAX has 31 bits. */
+typedef struct bridge__open {
+  bridge_type type;
+  uint32_t start;    /* where its header stands */
+  uint32_t expected; /* values announced, UINT32_MAX for unknown */
+  uint32_t written;  /* values so far; of a map twice the pairs */
+} bridge__open;
 
+/* How many of them fit into a message itself. */
+#define BRIDGE__OPEN_INLINE ((size_t)2)
+
+/* Stands at the beginning of a recycled block; the first bytes of the data live
+   behind it in the same block. */
 struct bridge_message {
   bridge_node node; /* first: the queue's link */
   size_t cost;      /* what it took from the bounds of its queue */
@@ -45,6 +58,7 @@ struct bridge_message {
   bridge__open *open; /* stack of open containers */
   size_t depth;       /* how many are open */
   size_t open_capacity;
+  bridge__open open_inline[BRIDGE__OPEN_INLINE];
   bridge__envelope envelope;
 };
 
