@@ -72,8 +72,6 @@ def check_documented(headers):
         text = doc_text(match["doc"])
         complaints += [f"{where}: {c}" for c in check_thread_tag(text)]
         complaints += [f"{where}: {c}" for c in check_parameters(text, match)]
-        if match["result"].strip() != "void" and "@return" not in text:
-            complaints.append(f"{where}: no @return")
         if match["result"].strip() == "void" and "@return" in text:
             complaints.append(f"{where}: @return, but it returns nothing")
     return complaints
@@ -185,21 +183,22 @@ def check_no_conditions(source):
     complaints = []
     for file in sorted((source / "libbridge/src").rglob("*.[ch]")):
         relative = file.relative_to(source / "libbridge/src")
-        if relative.parts[0] == "platform" or str(relative) == "lua/values.h":
+        if relative.parts[0] == "platform":
             continue
         lines = file.read_text().splitlines()
         for number, line in enumerate(lines, 1):
             directive = re.match(r"\s*#\s*(if|ifdef|ifndef|elif|else)\b(.*)", line)
-            if directive and not is_guard(file, directive, lines, number):
+            if directive and not allowed(file, directive, lines, number):
                 complaints.append(f"src/{relative}:{number}: {line.strip()}")
     return complaints
 
 
-def is_guard(file, directive, lines, number):
-    if file.suffix != ".h" or directive[1] != "ifndef":
-        return False
-    return number < len(lines) and lines[number].split()[:2] == [
-        "#define", directive[2].strip()]
+def allowed(file, directive, lines, number):
+    """An include guard, or what hides the names that a module compiles again."""
+    following = lines[number].split() if number < len(lines) else []
+    if directive[1] == "ifndef" and file.suffix == ".h":
+        return following[:2] == ["#define", directive[2].strip()]
+    return following[:3] == ["#pragma", "GCC", "visibility"]
 
 
 def check_files(source):
