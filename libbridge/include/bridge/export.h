@@ -23,7 +23,7 @@
 
 #ifdef __cplusplus
 #define BRIDGE_BEGIN_DECLS extern "C" {
-#define BRIDGE_END_DECLS }
+#define BRIDGE_END_DECLS   }
 #else
 #define BRIDGE_BEGIN_DECLS
 #define BRIDGE_END_DECLS

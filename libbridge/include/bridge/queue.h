@@ -56,8 +56,8 @@ typedef struct bridge_queue_options {
 } bridge_queue_options;
 
 #define BRIDGE_QUEUE_OPTIONS_VERSION 1
-#define BRIDGE_QUEUE_ITEMS_MAX ((size_t)4194303)
-#define BRIDGE_QUEUE_BYTES_MAX ((size_t)1 << 39)
+#define BRIDGE_QUEUE_ITEMS_MAX       ((size_t)4194303)
+#define BRIDGE_QUEUE_BYTES_MAX       ((size_t)1 << 39)
 
 /**
  * Fill in the defaults.
@@ -78,8 +78,8 @@ BRIDGE_API void bridge_queue_options_init(bridge_queue_options *options);
  *
  * @threadsafety Any thread.
  */
-BRIDGE_API bridge_status bridge_queue_create(
-    bridge_queue **out, const bridge_queue_options *options);
+BRIDGE_API bridge_status
+bridge_queue_create(bridge_queue **out, const bridge_queue_options *options);
 
 /**
  * Add a reference.

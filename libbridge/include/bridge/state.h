@@ -80,10 +80,10 @@ BRIDGE_API void bridge_state_options_init(bridge_state_options *options);
  *
  * @threadsafety Any thread.
  */
-BRIDGE_API bridge_status bridge_state_create(
-    bridge_state **out,
-    const bridge_state_options *options,
-    bridge_error **error);
+BRIDGE_API bridge_status
+bridge_state_create(bridge_state **out,
+                    const bridge_state_options *options,
+                    bridge_error **error);
 
 /**
  * Drop the state, and close it: finalizers run now, on this thread.

@@ -9,7 +9,7 @@ BRIDGE_BEGIN_DECLS
 #define BRIDGE_VERSION_MAJOR 0
 #define BRIDGE_VERSION_MINOR 1
 #define BRIDGE_VERSION_PATCH 0
-#define BRIDGE_VERSION "0.1.0"
+#define BRIDGE_VERSION       "0.1.0"
 
 /**
  * The version of the library that runs, which may be newer than the headers.

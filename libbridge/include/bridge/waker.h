@@ -102,7 +102,9 @@ BRIDGE_API bridge_waker_kind bridge_waker_kind_of(const bridge_waker *waker);
  * operation.
  *
  * @param waker  the waker
- * @return BRIDGE_OK, BRIDGE_EINVAL, BRIDGE_ECLOSED or BRIDGE_EFORKED
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_ECLOSED; BRIDGE_EFORKED;
+ *         BRIDGE_ESYSTEM if the system has no buffer left for the UDP kind's
+ *         packet: then the waker is not raised
  *
  * @threadsafety Any thread.  Async-signal-safe, except the condition and
  * callback kinds.
@@ -130,7 +132,8 @@ BRIDGE_API bridge_status bridge_waker_clear(bridge_waker *waker);
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED, also when
  *         it is closed meanwhile; BRIDGE_ECANCELLED if the calling worker is
- *         cancelled; BRIDGE_EFORKED
+ *         cancelled, unless @p timeout_ms is 0; BRIDGE_EUNSUPPORTED for
+ *         BRIDGE_WAKER_CALLBACK; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -144,7 +147,7 @@ BRIDGE_API bridge_status bridge_waker_wait(bridge_waker *waker, int timeout_ms);
  * @param[out] out  borrowed: the host must neither read nor close it, and must
  *                  take it out of its loop before it closes the waker
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EUNSUPPORTED if the kind has none;
- *         BRIDGE_ECLOSED
+ *         BRIDGE_ECLOSED; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */

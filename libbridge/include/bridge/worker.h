@@ -262,8 +262,9 @@ BRIDGE_API bridge_status bridge_answer_session(const bridge_message *message,
  * @param message     a message popped from a queue of answers
  * @param[out] error  more about the failure, borrowed from the message; may be
  *                    NULL
- * @return BRIDGE_OK if the message holds the results; BRIDGE_EINVAL; else the
- *         status that bridge_worker_call would have returned
+ * @return BRIDGE_OK if the message holds the results; BRIDGE_EINVAL; BRIDGE_ETYPE
+ *         if the message is no answer; else the status that bridge_worker_call
+ *         would have returned
  *
  * @threadsafety The owner's thread.
  */
@@ -282,8 +283,8 @@ BRIDGE_API bridge_status bridge_answer_error(const bridge_message *message,
  * @param[out] error    what the chunk raised; may be NULL
  * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK from the worker itself;
  *         BRIDGE_ESCRIPT, BRIDGE_ENOMEM, BRIDGE_ETYPE or BRIDGE_ECANCELLED as
- *         the chunk ended; BRIDGE_EUNSUPPORTED for a host's worker that has not
- *         ended (it needs steps, not waiting); BRIDGE_EFORKED; BRIDGE_EINVAL
+ *         the chunk ended; BRIDGE_EUNSUPPORTED for waiting for a host's worker
+ *         that has not ended (it needs steps); BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */

@@ -1,0 +1,253 @@
+/* Asking a worker, from outside: a request goes into its inbox, and the answer
+   comes back through the queue that the request names. */
+#include "worker/worker.h"
+
+#include "base/memory.h"
+#include "message/error.h"
+#include "queue/queue.h"
+
+static void reply_destroy(void *object)
+{
+  bridge__reply *reply = object;
+  if (reply->answer != NULL) {
+    bridge__reply *self = reply;
+    bridge__retain(reply); /* the failure drops it again */
+    bridge__reply_failure(&self, BRIDGE_EDEAD, NULL);
+    return;
+  }
+  bridge_queue_release(reply->answers);
+  bridge__block_put(reply);
+}
+
+static const bridge__type reply_type = {BRIDGE_HANDLE_NONE, "reply",
+                                        reply_destroy};
+
+static bridge_status reply_create(bridge__reply **out,
+                                  bridge_queue *answers,
+                                  uint64_t session)
+{
+  _Static_assert(sizeof(bridge__reply) <= BRIDGE__BLOCK_SIZE, "one block");
+  bridge__reply *reply = bridge__block_get();
+  if (reply == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  bridge_status status = bridge_message_create(&reply->answer, 0);
+  if (status != BRIDGE_OK) {
+    bridge__block_put(reply);
+    return status;
+  }
+  bridge__object_init(reply, &reply_type);
+  reply->answers = bridge_queue_retain(answers);
+  reply->session = session;
+  *out = reply;
+  return BRIDGE_OK;
+}
+
+/* Forget that somebody waits: the request never left. */
+static void reply_discard(bridge__reply *reply)
+{
+  bridge_message_release(reply->answer);
+  reply->answer = NULL;
+  bridge__release(reply);
+}
+
+static void reply_send(bridge__reply **reply,
+                       bridge_status status,
+                       bridge_error *error)
+{
+  bridge_message *answer = (*reply)->answer;
+  (*reply)->answer = NULL;
+  answer->envelope.kind = BRIDGE__ANSWER;
+  answer->envelope.status = status;
+  answer->envelope.session = (*reply)->session;
+  answer->envelope.attachment = error;
+  if (bridge__queue_push_forced((*reply)->answers, &answer) != BRIDGE_OK) {
+    bridge_message_release(answer); /* closed: nobody waits for it any more */
+  }
+  bridge__release(*reply);
+  *reply = NULL;
+}
+
+void bridge__reply_results(bridge__reply **reply)
+{
+  reply_send(reply, BRIDGE_OK, NULL);
+}
+
+void bridge__reply_failure(bridge__reply **reply,
+                           bridge_status status,
+                           bridge_error *error)
+{
+  bridge_message_truncate((*reply)->answer, 0);
+  reply_send(reply, status, error);
+}
+
+/* Why a worker that no longer takes requests refuses this one. */
+static bridge_status refusal(const bridge_worker *worker)
+{
+  bool ended = bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED;
+  return ended ? BRIDGE_EDEAD : BRIDGE_ECLOSED;
+}
+
+static bridge_status check(bridge_worker *worker,
+                           bridge_message *const *request)
+{
+  if (worker == NULL || request == NULL || *request == NULL ||
+      bridge_message_count(*request) == 0 ||
+      !bridge__message_finished(*request)) {
+    return BRIDGE_EINVAL;
+  }
+  if (bridge__forked(worker)) {
+    return BRIDGE_EFORKED;
+  }
+  return bridge__worker_stop_asked(worker) ? refusal(worker) : BRIDGE_OK;
+}
+
+/* `reply` NULL: nobody waits for the result.  Takes the reply. */
+static bridge_status post(bridge_worker *worker,
+                          bridge_message **request,
+                          int timeout_ms,
+                          bridge__reply *reply)
+{
+  bridge_message *message = *request;
+  bridge__envelope before = message->envelope;
+  message->envelope = (bridge__envelope){
+      .kind = BRIDGE__REQUEST,
+      .attachment = reply,
+  };
+  bridge_status status =
+      bridge_queue_push_timeout(worker->inbox, request, timeout_ms);
+  if (status == BRIDGE_OK) {
+    bridge__release(before.attachment);
+    return BRIDGE_OK;
+  }
+  message->envelope = before;
+  if (reply != NULL) {
+    reply_discard(reply);
+  }
+  return status == BRIDGE_ECLOSED ? BRIDGE_EDEAD : status;
+}
+
+bridge_status bridge_worker_send(bridge_worker *worker,
+                                 bridge_message **request,
+                                 int timeout_ms)
+{
+  bridge_status status = check(worker, request);
+  return status == BRIDGE_OK ? post(worker, request, timeout_ms, NULL) : status;
+}
+
+bridge_status bridge_worker_request(bridge_worker *worker,
+                                    bridge_message **request,
+                                    int timeout_ms,
+                                    bridge_queue *answers,
+                                    uint64_t session)
+{
+  bridge_status status = check(worker, request);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (answers == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge__reply *reply;
+  status = reply_create(&reply, answers, session);
+  return status == BRIDGE_OK ? post(worker, request, timeout_ms, reply)
+                             : status;
+}
+
+static bridge_status take_answer(bridge_message **message,
+                                 bridge_message **answer,
+                                 bridge_error **error)
+{
+  const bridge_error *failure = NULL;
+  bridge_status status = bridge_answer_error(*message, &failure);
+  if (status == BRIDGE_OK && answer != NULL) {
+    (*message)->envelope = (bridge__envelope){.kind = BRIDGE__DATA};
+    *answer = *message;
+    *message = NULL;
+  }
+  if (status != BRIDGE_OK && error != NULL) {
+    *error = bridge__retain((bridge_error *)(uintptr_t)failure);
+  }
+  bridge_message_release(*message);
+  return status;
+}
+
+static bridge_status wait_for_answer(bridge_queue *answers,
+                                     int64_t deadline,
+                                     bridge_message **answer,
+                                     bridge_error **error)
+{
+  bridge_message *message = NULL;
+  bridge_status status =
+      bridge_queue_pop(answers, &message, bridge__remaining(deadline));
+  /* An answer that comes from now on finds the queue closed. */
+  bridge_queue_close(answers);
+  if (status == BRIDGE_EEMPTY) {
+    return BRIDGE_ETIMEDOUT;
+  }
+  return status == BRIDGE_OK ? take_answer(&message, answer, error) : status;
+}
+
+bridge_status bridge_worker_call(bridge_worker *worker,
+                                 bridge_message **request,
+                                 int timeout_ms,
+                                 bridge_message **answer,
+                                 bridge_error **error)
+{
+  if (answer != NULL) {
+    *answer = NULL;
+  }
+  if (error != NULL) {
+    *error = NULL;
+  }
+  bridge_status status = check(worker, request);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (worker == bridge_worker_current()) {
+    return BRIDGE_EDEADLOCK;
+  }
+  int64_t deadline = bridge__deadline(timeout_ms);
+  bridge_queue *answers;
+  status = bridge_queue_create(&answers, NULL);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge_worker_request(worker, request, timeout_ms, answers, 0);
+  if (status == BRIDGE_OK) {
+    status = wait_for_answer(answers, deadline, answer, error);
+  }
+  bridge_queue_release(answers);
+  return status;
+}
+
+bridge_status bridge_answer_session(const bridge_message *message,
+                                    uint64_t *session)
+{
+  if (message == NULL || session == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (message->envelope.kind != BRIDGE__ANSWER) {
+    return BRIDGE_ETYPE;
+  }
+  *session = message->envelope.session;
+  return BRIDGE_OK;
+}
+
+bridge_status bridge_answer_error(const bridge_message *message,
+                                  const bridge_error **error)
+{
+  if (error != NULL) {
+    *error = NULL;
+  }
+  if (message == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (message->envelope.kind != BRIDGE__ANSWER) {
+    return BRIDGE_ETYPE;
+  }
+  if (error != NULL) {
+    *error = message->envelope.attachment;
+  }
+  return message->envelope.status;
+}

@@ -1,0 +1,180 @@
+/* What a worker runs: text, a file or a function, put on a coroutine of its own
+   with its arguments before the worker starts. */
+#include "worker/worker.h"
+
+#include "base/memory.h"
+#include "message/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct text {
+  char *data;
+  size_t size;
+} text;
+
+static bool read_all(FILE *file, text *out)
+{
+  size_t capacity = 0;
+  size_t got = 1;
+  *out = (text){NULL, 0};
+  while (got > 0) {
+    if (out->size == capacity) {
+      capacity = capacity == 0 ? 16384 : capacity * 2;
+      char *grown = bridge__resize(out->data, capacity);
+      if (grown == NULL) {
+        errno = ENOMEM;
+        return false;
+      }
+      out->data = grown;
+    }
+    got = fread(out->data + out->size, 1, capacity - out->size, file);
+    out->size += got;
+  }
+  return ferror(file) == 0;
+}
+
+static bridge_status unreadable(const char *path, bridge_error **error)
+{
+  int code = errno;
+  bridge_status status = BRIDGE_ESYSTEM;
+  if (code == ENOENT || code == ENOTDIR) {
+    status = BRIDGE_ENOTFOUND;
+  } else if (code == ENOMEM) {
+    status = BRIDGE_ENOMEM;
+  }
+  *error = bridge__error_format(status, "cannot read '%.200s': %s", path,
+                                strerror(code));
+  return status;
+}
+
+static bridge_status read_file(const char *path,
+                               text *out,
+                               bridge_error **error)
+{
+  FILE *file = fopen(path, "rb");
+  if (file == NULL) {
+    return unreadable(path, error);
+  }
+  bool read = read_all(file, out);
+  bridge_status status = read ? BRIDGE_OK : unreadable(path, error);
+  fclose(file);
+  if (!read) {
+    bridge__free(out->data);
+  }
+  return status;
+}
+
+/* As Lua does with files: no byte order mark, and a first line that begins with
+   `#` is for the shell.  Its end stays, so that lines are counted right. */
+static text skip_shell_line(text file)
+{
+  if (file.size >= 3 && memcmp(file.data, "\xEF\xBB\xBF", 3) == 0) {
+    file.data += 3;
+    file.size -= 3;
+  }
+  if (file.size > 0 && file.data[0] == '#') {
+    char *end = memchr(file.data, '\n', file.size);
+    size_t line = end == NULL ? file.size : (size_t)(end - file.data);
+    file.data += line;
+    file.size -= line;
+  }
+  return file;
+}
+
+static char *format_name(char prefix, const char *name)
+{
+  size_t size = strlen(name);
+  char *out = bridge__allocate(size + 2);
+  if (out != NULL) {
+    out[0] = prefix;
+    memcpy(out + 1, name, size + 1);
+  }
+  return out;
+}
+
+static bridge_status load_text(bridge_worker *worker,
+                               text source,
+                               const char *name,
+                               bridge_error **error)
+{
+  return bridge__state_load(worker->state, worker->driver.main->L, source.data,
+                            source.size, name, error);
+}
+
+static bridge_status load_file(bridge_worker *worker,
+                               const bridge_worker_options *options,
+                               bridge_error **error)
+{
+  char *name = format_name('@', options->file);
+  if (name == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  text file = {NULL, 0};
+  bridge_status status = read_file(options->file, &file, error);
+  if (status == BRIDGE_OK) {
+    status = load_text(worker, skip_shell_line(file),
+                       options->chunk_name == NULL ? name : options->chunk_name,
+                       error);
+    bridge__free(file.data);
+  }
+  bridge__free(name);
+  return status;
+}
+
+static bridge_status load_source(bridge_worker *worker,
+                                 const bridge_worker_options *options,
+                                 bridge_error **error)
+{
+  char *name = format_name('=', worker->name);
+  if (name == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  text source = {(char *)(uintptr_t)options->source, options->source_size};
+  bridge_status status = load_text(
+      worker, source, options->chunk_name == NULL ? name : options->chunk_name,
+      error);
+  bridge__free(name);
+  return status;
+}
+
+static bridge_status load_chunk(bridge_worker *worker,
+                                const bridge_worker_options *options,
+                                bridge_error **error)
+{
+  if (options->source != NULL) {
+    return load_source(worker, options, error);
+  }
+  return options->file != NULL ? load_file(worker, options, error) : BRIDGE_OK;
+}
+
+bridge_status bridge__worker_load(bridge_worker *worker,
+                                  const bridge_worker_options *options,
+                                  const bridge_message *arguments,
+                                  bridge_error **error)
+{
+  bridge__driver *driver = &worker->driver;
+  bridge_status status = bridge__task_create(worker, &driver->main);
+  if (status == BRIDGE_OK) {
+    status = load_chunk(worker, options, error);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  lua_State *L = driver->main->L;
+  int count = 0;
+  if (arguments != NULL) {
+    status = bridge__state_unpack(worker->state, L, arguments, &count, error);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (lua_type(L, 1) != LUA_TFUNCTION) {
+    *error = bridge__error_format(BRIDGE_EINVAL,
+                                  "no chunk: no source, no file, no function");
+    return BRIDGE_EINVAL;
+  }
+  driver->arguments = lua_gettop(L) - 1;
+  return BRIDGE_OK;
+}

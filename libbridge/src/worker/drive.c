@@ -1,0 +1,250 @@
+/* Who runs a worker: the loop of its own thread, or the steps of the host.
+   Both take turns, and a turn is the only place where its Lua runs. */
+#include "worker/worker.h"
+
+enum {
+  DEFAULT_BUDGET = 64
+};
+
+static _Thread_local bridge_worker *current;
+
+bridge_worker *bridge_worker_current(void)
+{
+  return current;
+}
+
+bool bridge_worker_cancelled(void)
+{
+  return current != NULL && bridge__worker_interrupted(current);
+}
+
+/* What a thread was doing before it entered a worker. */
+typedef struct presence {
+  bridge_worker *worker;
+  bridge__interrupt *interrupt;
+} presence;
+
+static presence arrive(bridge_worker *worker)
+{
+  presence before = {current, bridge__interrupt_bind(&worker->interrupt)};
+  current = worker;
+  return before;
+}
+
+static void depart(presence before)
+{
+  current = before.worker;
+  bridge__interrupt_bind(before.interrupt);
+}
+
+/* ---- A turn ---- */
+
+/* One thing of each sort, so that none starves another.  False if there was
+   nothing. */
+static bool advance(bridge_worker *worker)
+{
+  bridge__driver *driver = &worker->driver;
+  if (bridge__worker_interrupted(worker)) {
+    bridge__task_wake_all(worker, BRIDGE_ECANCELLED);
+  }
+  if (driver->timer_count > 0) {
+    bridge__task_expire(worker, bridge__now());
+  }
+  bool advanced = bridge__service_early(worker);
+  bridge__task *task = bridge__task_next(worker);
+  if (task != NULL) {
+    bridge__service_resume(worker, task, 0);
+    advanced = true;
+  }
+  bridge_message *message;
+  if (driver->main != NULL &&
+      bridge_queue_pop(worker->inbox, &message, 0) == BRIDGE_OK) {
+    bridge__service_receive(worker, message);
+    advanced = true;
+  }
+  return advanced;
+}
+
+/* Wants the state held.  `first`, if any, is handled first; it is taken.
+   BRIDGE_OK if there is more to do, BRIDGE_EEMPTY if it waits, BRIDGE_ECLOSED
+   if the chunk ended. */
+static bridge_status turn(bridge_worker *worker,
+                          size_t budget,
+                          bridge_message *first)
+{
+  bridge__driver *driver = &worker->driver;
+  presence before = arrive(worker);
+  if (!driver->started) {
+    driver->started = true;
+    bridge__service_resume(worker, driver->main, driver->arguments);
+  }
+  if (first != NULL) {
+    bridge__service_receive(worker, first);
+  }
+  bool advanced = true;
+  while (driver->main != NULL && advanced && budget > 0) {
+    advanced = advance(worker);
+    budget--;
+  }
+  depart(before);
+  if (driver->main == NULL) {
+    return BRIDGE_ECLOSED;
+  }
+  return advanced ? BRIDGE_OK : BRIDGE_EEMPTY;
+}
+
+/* ---- The end ---- */
+
+bridge_status bridge__worker_enter(bridge_worker *worker)
+{
+  bridge__mutex_lock(&worker->mutex);
+  bridge_status status = BRIDGE_ECLOSED;
+  if (worker->state != NULL) {
+    status = bridge__hold_enter(&worker->state->hold, 0);
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  return status == BRIDGE_ETIMEDOUT ? BRIDGE_EBUSY : status;
+}
+
+/* From here on nobody outside reaches the state. */
+static bridge_state *take_state(bridge_worker *worker)
+{
+  bridge__mutex_lock(&worker->mutex);
+  bridge_state *state = worker->state;
+  bridge_state_memory(state, NULL, &worker->final_peak, &worker->final_limit);
+  worker->state = NULL;
+  bridge__mutex_unlock(&worker->mutex);
+  return state;
+}
+
+static void answer_tasks(bridge_worker *worker, bridge_status status)
+{
+  bridge__driver *driver = &worker->driver;
+  for (size_t i = 0; i < driver->task_capacity; i++) {
+    bridge__task *task = driver->tasks[i];
+    if (task != NULL && task->reply != NULL) {
+      bridge__reply_failure(&task->reply, status, NULL);
+    }
+  }
+}
+
+void bridge__worker_finish(bridge_worker *worker)
+{
+  presence before = arrive(worker);
+  bool cancelled = bridge__worker_interrupted(worker);
+  bridge_status why = cancelled ? BRIDGE_ECANCELLED : BRIDGE_EDEAD;
+  if (worker->driver.main != NULL) {
+    worker->outcome = BRIDGE_ECANCELLED; /* it never came to its end */
+  }
+  bridge__worker_set_phase(worker, BRIDGE_WORKER_STOPPING);
+  bridge_queue_close(worker->inbox);
+  answer_tasks(worker, why);
+  bridge__service_refuse_all(worker, why);
+  bridge__task_free_all(worker);
+  bridge_state *state = take_state(worker);
+  bridge__hold_leave(&state->hold);
+  bridge_state_release(state);
+  bridge__mutex_lock(&worker->mutex);
+  bridge__worker_set_phase(worker, BRIDGE_WORKER_ENDED);
+  bridge__condition_broadcast(&worker->ended);
+  bridge__mutex_unlock(&worker->mutex);
+  depart(before);
+}
+
+/* ---- By a thread of its own ---- */
+
+static int64_t next_deadline(const bridge__driver *driver)
+{
+  return driver->timer_count > 0 ? driver->timers[0]->deadline : INT64_MAX;
+}
+
+/* Sleep until there is something in the inbox, or a deadline has passed, or
+   the worker is cancelled.  The message, or NULL. */
+static bridge_message *wait_for_work(bridge_worker *worker, int64_t deadline)
+{
+  presence before = arrive(worker);
+  bridge_message *message = NULL;
+  bridge_queue_pop(worker->inbox, &message, bridge__remaining(deadline));
+  depart(before);
+  return message;
+}
+
+void bridge__worker_thread(void *user)
+{
+  bridge_worker *worker = user;
+  bridge_message *first = NULL;
+  for (;;) {
+    bridge__hold_enter(&worker->state->hold, -1);
+    bridge_status status = turn(worker, DEFAULT_BUDGET, first);
+    first = NULL;
+    if (status == BRIDGE_ECLOSED) {
+      bridge__worker_finish(worker);
+      break;
+    }
+    int64_t deadline = next_deadline(&worker->driver);
+    bridge__hold_leave(&worker->state->hold);
+    if (status == BRIDGE_EEMPTY) {
+      first = wait_for_work(worker, deadline);
+    }
+  }
+  bridge_worker_release(worker);
+}
+
+/* ---- By the host ---- */
+
+static bridge_status check_host(const bridge_worker *worker)
+{
+  if (worker == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (bridge__forked(worker)) {
+    return BRIDGE_EFORKED;
+  }
+  return worker->drive == BRIDGE_DRIVE_HOST ? BRIDGE_OK : BRIDGE_EUNSUPPORTED;
+}
+
+bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
+{
+  bridge_status status = check_host(worker);
+  if (status == BRIDGE_OK) {
+    status = bridge__worker_enter(worker);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_worker_retain(worker); /* its own script may drop the last handle */
+  status = turn(worker, budget == 0 ? DEFAULT_BUDGET : budget, NULL);
+  if (status == BRIDGE_ECLOSED) {
+    bridge__worker_finish(worker);
+  } else {
+    bridge__hold_leave(&worker->state->hold);
+  }
+  bridge_worker_release(worker);
+  return status;
+}
+
+bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)
+{
+  bridge_status status = check_host(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  const bridge__driver *driver = &worker->driver;
+  if (bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED) {
+    *out = -1;
+  } else if (!driver->started || driver->ready_first != NULL ||
+             bridge__worker_interrupted(worker)) {
+    *out = 0;
+  } else {
+    *out = bridge__remaining(next_deadline(driver));
+  }
+  return BRIDGE_OK;
+}
+
+bridge_waker *bridge_worker_waker(const bridge_worker *worker)
+{
+  return worker == NULL ? NULL : bridge_queue_waker(worker->inbox);
+}

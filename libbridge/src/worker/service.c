@@ -1,0 +1,284 @@
+/* Answering requests: each one runs in a coroutine of its own, from here to
+   its answer. */
+#include "worker/worker.h"
+
+#include "message/error.h"
+
+#include <lauxlib.h>
+
+/* ---- How a task ends ---- */
+
+/* The status of a script that lua_resume left with an error. */
+static bridge_status failure_of(const bridge_worker *worker, int code)
+{
+  if (bridge__worker_interrupted(worker)) {
+    return BRIDGE_ECANCELLED;
+  }
+  return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+}
+
+static void end_main(bridge_worker *worker, bridge__task *task, int code)
+{
+  bridge_state *state = worker->state;
+  if (code == LUA_OK) {
+    bridge_error *error = NULL;
+    worker->outcome = bridge_message_create(&worker->results, 0);
+    if (worker->outcome == BRIDGE_OK) {
+      worker->outcome = bridge__state_pack(
+          state, task->L, 1, lua_gettop(task->L), worker->results, &error);
+    }
+    worker->error = error;
+    lua_settop(task->L, 0);
+  } else {
+    worker->error = bridge__state_error(state, task->L, code);
+    worker->outcome = failure_of(worker, code);
+  }
+  worker->driver.main = NULL;
+  bridge__task_drop(worker, task);
+}
+
+static void end_request(bridge_worker *worker, bridge__task *task, int code)
+{
+  bridge_state *state = worker->state;
+  bridge_error *error = NULL;
+  bridge_status status = BRIDGE_OK;
+  if (code == LUA_OK) {
+    if (task->reply != NULL) {
+      int count = lua_gettop(task->L);
+      status = bridge__state_pack(state, task->L, 1, count, task->reply->answer,
+                                  &error);
+    }
+    lua_settop(task->L, 0);
+  } else {
+    error = bridge__state_error(state, task->L, code);
+    status = failure_of(worker, code);
+  }
+  if (task->reply == NULL) {
+    bridge_error_release(error);
+  } else if (status == BRIDGE_OK) {
+    bridge__reply_results(&task->reply);
+  } else {
+    bridge__reply_failure(&task->reply, status, error);
+  }
+  worker->driver.requests--;
+  bridge__task_drop(worker, task);
+}
+
+void bridge__service_resume(bridge_worker *worker,
+                            bridge__task *task,
+                            int arguments)
+{
+  bridge__driver *driver = &worker->driver;
+  bridge__task *before = driver->running;
+  driver->running = task;
+  int count = 0;
+  int code = lua_resume(task->L, NULL, arguments, &count);
+  driver->running = before;
+  if (code == LUA_YIELD) {
+    lua_pop(task->L, count);
+    if (task->wait == BRIDGE__WAIT_NOTHING) {
+      /* A plain coroutine.yield(): let the others go first. */
+      bridge__task_ready(worker, task);
+    }
+  } else if (task == driver->main) {
+    end_main(worker, task, code);
+  } else {
+    end_request(worker, task, code);
+  }
+  bridge__service_check_end(worker);
+}
+
+/* ---- How a request begins ---- */
+
+static void refuse(bridge_message *request,
+                   bridge_status status,
+                   bridge_error *error)
+{
+  bridge__reply *reply = request->envelope.attachment;
+  request->envelope.attachment = NULL;
+  if (reply != NULL) {
+    bridge__reply_failure(&reply, status, error);
+  } else {
+    bridge_error_release(error);
+  }
+  bridge_message_release(request);
+}
+
+static bridge_error *no_handler(lua_State *L, int index)
+{
+  if (lua_type(L, index) == LUA_TSTRING) {
+    return bridge__error_format(BRIDGE_ENOTFOUND,
+                                "no handler is called '%.80s'",
+                                lua_tostring(L, index));
+  }
+  return bridge__error_format(BRIDGE_ENOTFOUND, "no handler is called by %s",
+                              luaL_typename(L, index));
+}
+
+/* Put the handler in the place of its name, which is the lowest value. */
+static bool find_handler(bridge_worker *worker, lua_State *L)
+{
+  lua_rawgeti(L, LUA_REGISTRYINDEX, worker->driver.handlers);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_replace(L, 1);
+  return true;
+}
+
+/* The handler and its arguments on a coroutine; the message stays. */
+static bridge_status prepare(bridge_worker *worker,
+                             bridge__task *task,
+                             const bridge_message *request,
+                             int *arguments,
+                             bridge_error **error)
+{
+  int count;
+  bridge_status status =
+      bridge__state_unpack(worker->state, task->L, request, &count, error);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (!lua_checkstack(task->L, 4)) {
+    return BRIDGE_ENOMEM;
+  }
+  if (!find_handler(worker, task->L)) {
+    *error = no_handler(task->L, 1);
+    return BRIDGE_ENOTFOUND;
+  }
+  *arguments = count - 1;
+  return BRIDGE_OK;
+}
+
+static void dispatch(bridge_worker *worker, bridge_message *request)
+{
+  bridge__task *task;
+  bridge_error *error = NULL;
+  bridge_status status = bridge__task_create(worker, &task);
+  if (status != BRIDGE_OK) {
+    refuse(request, status, NULL);
+    return;
+  }
+  int arguments = 0;
+  status = prepare(worker, task, request, &arguments, &error);
+  if (status != BRIDGE_OK) {
+    lua_settop(task->L, 0);
+    bridge__task_drop(worker, task);
+    refuse(request, status, error);
+    return;
+  }
+  task->reply = request->envelope.attachment;
+  request->envelope.attachment = NULL;
+  bridge_message_release(request);
+  worker->driver.requests++;
+  bridge__service_resume(worker, task, arguments);
+}
+
+static void keep_for_later(bridge_worker *worker, bridge_message *request)
+{
+  bridge__driver *driver = &worker->driver;
+  if (driver->early_count >= worker->inbox_items) {
+    refuse(request, BRIDGE_EFULL, NULL);
+    return;
+  }
+  request->node.next = NULL;
+  if (driver->early_last != NULL) {
+    driver->early_last->next = &request->node;
+  } else {
+    driver->early_first = &request->node;
+  }
+  driver->early_last = &request->node;
+  driver->early_count++;
+}
+
+static void receive_answer(bridge_worker *worker, bridge_message *answer)
+{
+  bridge__task *task = bridge__task_find(worker, answer->envelope.session);
+  if (task == NULL) {
+    bridge_message_release(answer); /* it came too late */
+    return;
+  }
+  task->answer = answer;
+  bridge__task_wake(worker, task, BRIDGE_OK);
+}
+
+void bridge__service_receive(bridge_worker *worker, bridge_message *message)
+{
+  bridge__driver *driver = &worker->driver;
+  switch (message->envelope.kind) {
+  case BRIDGE__ANSWER:
+    receive_answer(worker, message);
+    return;
+  case BRIDGE__STOP:
+    bridge_message_release(message);
+    driver->stopping = true;
+    bridge__worker_set_phase(worker, BRIDGE_WORKER_STOPPING);
+    bridge__service_check_end(worker);
+    return;
+  default:
+    if (bridge__worker_interrupted(worker)) {
+      refuse(message, BRIDGE_ECANCELLED, NULL);
+    } else if (driver->stopping) {
+      refuse(message, BRIDGE_ECLOSED, NULL);
+    } else if (driver->serving) {
+      dispatch(worker, message);
+    } else {
+      keep_for_later(worker, message);
+    }
+  }
+}
+
+/* ---- bridge.serve ---- */
+
+static bridge_message *take_early(bridge__driver *driver)
+{
+  bridge_message *request = (bridge_message *)(void *)driver->early_first;
+  if (request != NULL) {
+    driver->early_first = request->node.next;
+    driver->early_last =
+        driver->early_first == NULL ? NULL : driver->early_last;
+    driver->early_count--;
+  }
+  return request;
+}
+
+bool bridge__service_early(bridge_worker *worker)
+{
+  bridge__driver *driver = &worker->driver;
+  bridge_message *request = driver->serving ? take_early(driver) : NULL;
+  if (request == NULL) {
+    return false;
+  }
+  dispatch(worker, request);
+  return true;
+}
+
+void bridge__service_refuse_all(bridge_worker *worker, bridge_status status)
+{
+  bridge_message *request;
+  while ((request = take_early(&worker->driver)) != NULL) {
+    refuse(request, status, NULL);
+  }
+  while (bridge_queue_pop(worker->inbox, &request, 0) == BRIDGE_OK) {
+    if (request->envelope.kind == BRIDGE__REQUEST) {
+      refuse(request, status, NULL);
+    } else {
+      bridge_message_release(request);
+    }
+  }
+}
+
+void bridge__service_check_end(bridge_worker *worker)
+{
+  bridge__driver *driver = &worker->driver;
+  bridge__task *main = driver->main;
+  if (driver->stopping && driver->serving && driver->requests == 0 &&
+      driver->early_count == 0 && main != NULL &&
+      main->wait == BRIDGE__WAIT_STOP) {
+    bridge__task_wake(worker, main, BRIDGE_OK);
+  }
+}

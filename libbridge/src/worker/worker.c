@@ -1,0 +1,488 @@
+/* The life of a worker: create, look at, stop, cancel, join, close. */
+#include "worker/worker.h"
+
+#include "base/memory.h"
+#include "message/error.h"
+#include "queue/queue.h"
+
+#include <lauxlib.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+  DEFAULT_GRACE_MS = 1000
+};
+
+/* Gives each worker its number; needs to be unique, not ordered. */
+static atomic_uint_fast64_t last_id;
+
+void bridge_worker_options_init(bridge_worker_options *options)
+{
+  if (options != NULL) {
+    *options =
+        (bridge_worker_options){.version = BRIDGE_WORKER_OPTIONS_VERSION};
+  }
+}
+
+/* ---- Destroying --------------------------------------------------------- */
+
+static void free_parts(bridge_worker *worker)
+{
+  bridge_queue_release(worker->inbox);
+  bridge_message_release(worker->stop_message);
+  bridge_message_release(worker->results);
+  bridge_error_release(worker->error);
+  bridge_thread_release(worker->thread);
+  bridge__free(worker->name);
+  bridge__interrupt_destroy(&worker->interrupt);
+  bridge__condition_destroy(&worker->ended);
+  bridge__mutex_destroy(&worker->mutex);
+  bridge__free(worker);
+}
+
+static void worker_destroy(void *object)
+{
+  bridge_worker *worker = object;
+  if (bridge__forked(worker)) {
+    /* The parent's thread may have been in the middle of anything: its state
+       cannot be closed here. */
+    return;
+  }
+  if (worker->state != NULL && bridge__worker_enter(worker) == BRIDGE_OK) {
+    bridge__worker_finish(worker);
+  }
+  free_parts(worker);
+}
+
+static const bridge__type worker_type = {BRIDGE_HANDLE_WORKER, "worker",
+                                         worker_destroy};
+
+/* ---- Creating ----------------------------------------------------------- */
+
+static bridge_status make_name(bridge_worker *worker, const char *name)
+{
+  char made[32];
+  if (name == NULL) {
+    snprintf(made, sizeof(made), "worker-%llu", (unsigned long long)worker->id);
+    name = made;
+  }
+  worker->name = bridge__copy_text(name, strlen(name));
+  return worker->name == NULL ? BRIDGE_ENOMEM : BRIDGE_OK;
+}
+
+static bridge_status make_inbox(bridge_worker *worker,
+                                const bridge_worker_options *options)
+{
+  bridge_queue_options inbox;
+  bridge_queue_options_init(&inbox);
+  inbox.items = options->inbox_items;
+  inbox.bytes = options->inbox_bytes;
+  worker->inbox_items = inbox.items == 0 ? 65536 : inbox.items;
+  if (options->drive == BRIDGE_DRIVE_HOST) {
+    inbox.waker_kind = options->waker_kind;
+  }
+  bridge_status status = bridge_message_create(&worker->stop_message, 0);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  worker->stop_message->envelope.kind = BRIDGE__STOP;
+  return bridge_queue_create(&worker->inbox, &inbox);
+}
+
+static bridge_status make_state(bridge_worker *worker,
+                                const bridge_worker_options *options,
+                                const bridge_message *arguments,
+                                bridge_error **error)
+{
+  bridge_state_options state;
+  bridge_state_options_init(&state);
+  if (options->state != NULL) {
+    state = *options->state;
+  }
+  if (state.version == BRIDGE_STATE_OPTIONS_VERSION && state.name == NULL) {
+    state.name = worker->name;
+  }
+  bridge_status status = bridge_state_create(&worker->state, &state, error);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__hold_enter(&worker->state->hold, -1);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__inside_install(worker);
+  if (status == BRIDGE_OK) {
+    status = bridge__worker_load(worker, options, arguments, error);
+  }
+  bridge__hold_leave(&worker->state->hold);
+  return status;
+}
+
+static bridge_status make_locks(bridge_worker *worker)
+{
+  bridge_status status = bridge__mutex_init(&worker->mutex);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__condition_init(&worker->ended);
+  if (status != BRIDGE_OK) {
+    bridge__mutex_destroy(&worker->mutex);
+    return status;
+  }
+  status = bridge__interrupt_init(&worker->interrupt);
+  if (status != BRIDGE_OK) {
+    bridge__condition_destroy(&worker->ended);
+    bridge__mutex_destroy(&worker->mutex);
+  }
+  return status;
+}
+
+static bridge_status start_thread(bridge_worker *worker,
+                                  const bridge_worker_options *options)
+{
+  bridge_thread_options thread;
+  bridge_thread_options_init(&thread);
+  thread.name = worker->name;
+  thread.stack_size = options->stack_size;
+  bridge_worker_retain(worker); /* the thread's */
+  bridge_status status = bridge_thread_create(
+      &worker->thread, bridge__worker_thread, worker, &thread);
+  if (status != BRIDGE_OK) {
+    bridge_worker_release(worker);
+  }
+  return status;
+}
+
+static bridge_status check_options(const bridge_worker_options *options)
+{
+  if (options == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (options->version != BRIDGE_WORKER_OPTIONS_VERSION) {
+    return BRIDGE_EVERSION;
+  }
+  bool known = options->drive == BRIDGE_DRIVE_THREAD ||
+               options->drive == BRIDGE_DRIVE_HOST;
+  bool one_chunk = options->source == NULL || options->file == NULL;
+  return known && one_chunk ? BRIDGE_OK : BRIDGE_EINVAL;
+}
+
+static bridge_status make_parts(bridge_worker *worker,
+                                const bridge_worker_options *options,
+                                const bridge_message *arguments,
+                                bridge_error **error)
+{
+  bridge_status status = make_name(worker, options->name);
+  if (status == BRIDGE_OK) {
+    status = make_inbox(worker, options);
+  }
+  if (status == BRIDGE_OK) {
+    status = make_state(worker, options, arguments, error);
+  }
+  if (status == BRIDGE_OK && worker->drive == BRIDGE_DRIVE_THREAD) {
+    status = start_thread(worker, options);
+  }
+  return status;
+}
+
+static bridge_status create(bridge_worker **out,
+                            const bridge_worker_options *options,
+                            const bridge_message *arguments,
+                            bridge_error **error)
+{
+  bridge_worker *worker = bridge__allocate_zero(sizeof(*worker));
+  if (worker == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  bridge_status status = make_locks(worker);
+  if (status != BRIDGE_OK) {
+    bridge__free(worker);
+    return status;
+  }
+  bridge__object_init(worker, &worker_type);
+  /* A number, and nothing else. */
+  worker->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+  worker->drive = options->drive;
+  worker->driver.handlers = LUA_NOREF;
+  status = make_parts(worker, options, arguments, error);
+  if (status == BRIDGE_OK) {
+    *out = worker;
+  } else {
+    bridge_worker_release(worker);
+  }
+  return status;
+}
+
+bridge_status bridge_worker_create(bridge_worker **out,
+                                   const bridge_worker_options *options,
+                                   bridge_message **arguments,
+                                   bridge_error **error)
+{
+  bridge_error *failure = NULL;
+  if (error != NULL) {
+    *error = NULL;
+  }
+  bridge_status status = check_options(options);
+  bridge_message *values = arguments == NULL ? NULL : *arguments;
+  if (out == NULL || (values != NULL && !bridge__message_finished(values))) {
+    status = BRIDGE_EINVAL;
+  }
+  if (status == BRIDGE_OK) {
+    status = create(out, options, values, &failure);
+  }
+  if (status == BRIDGE_OK && arguments != NULL) {
+    bridge_message_release(values);
+    *arguments = NULL;
+  }
+  return bridge__error_give(error, failure, status);
+}
+
+bridge_worker *bridge_worker_retain(bridge_worker *worker)
+{
+  return bridge__retain(worker);
+}
+
+void bridge_worker_release(bridge_worker *worker)
+{
+  bridge__release(worker);
+}
+
+/* ---- Looking at --------------------------------------------------------- */
+
+const char *bridge_worker_name(const bridge_worker *worker)
+{
+  return worker == NULL ? "" : worker->name;
+}
+
+uint64_t bridge_worker_id(const bridge_worker *worker)
+{
+  return worker == NULL ? 0 : worker->id;
+}
+
+bridge_worker_phase bridge_worker_phase_of(const bridge_worker *worker)
+{
+  if (worker == NULL) {
+    return BRIDGE_WORKER_ENDED;
+  }
+  /* Takes the outcome, once it has ended. */
+  return (bridge_worker_phase)atomic_load_explicit(&worker->phase,
+                                                   memory_order_acquire);
+}
+
+bridge_status bridge_worker_memory(const bridge_worker *worker,
+                                   size_t *used,
+                                   size_t *peak,
+                                   size_t *limit)
+{
+  if (worker == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (bridge__forked(worker)) {
+    return BRIDGE_EFORKED;
+  }
+  bridge__mutex *mutex = (bridge__mutex *)(uintptr_t)&worker->mutex;
+  bridge__mutex_lock(mutex);
+  if (worker->state != NULL) {
+    bridge_state_memory(worker->state, used, peak, limit);
+  } else {
+    if (used != NULL) {
+      *used = 0;
+    }
+    if (peak != NULL) {
+      *peak = worker->final_peak;
+    }
+    if (limit != NULL) {
+      *limit = worker->final_limit;
+    }
+  }
+  bridge__mutex_unlock(mutex);
+  return BRIDGE_OK;
+}
+
+/* ---- Ending ------------------------------------------------------------- */
+
+static bridge_status check(const bridge_worker *worker)
+{
+  if (worker == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  return bridge__forked(worker) ? BRIDGE_EFORKED : BRIDGE_OK;
+}
+
+static bool has_ended(const bridge_worker *worker)
+{
+  return bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED;
+}
+
+bridge_status bridge_worker_stop(bridge_worker *worker)
+{
+  bridge_status status = check(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  /* Publishes nothing but itself: who asks from now on is refused.  The message
+     behind it tells the driver, after the requests that are in the inbox. */
+  if (atomic_exchange_explicit(&worker->stop_asked, true,
+                               memory_order_acq_rel)) {
+    return BRIDGE_OK;
+  }
+  bridge__queue_push_forced(worker->inbox, &worker->stop_message);
+  return BRIDGE_OK;
+}
+
+bridge_status bridge_worker_cancel(bridge_worker *worker)
+{
+  bridge_status status = check(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge__interrupt_request(&worker->interrupt);
+  bridge_waker_raise(bridge_queue_waker(worker->inbox));
+  return BRIDGE_OK;
+}
+
+static void wake_joiners(void *object)
+{
+  bridge_worker *worker = object;
+  bridge__mutex_lock(&worker->mutex);
+  bridge__condition_broadcast(&worker->ended);
+  bridge__mutex_unlock(&worker->mutex);
+}
+
+/* Wait for the end of a worker that has a thread. */
+static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
+{
+  int64_t deadline = bridge__deadline(timeout_ms);
+  if (has_ended(worker)) {
+    return BRIDGE_OK;
+  }
+  if (timeout_ms == 0) {
+    return BRIDGE_ETIMEDOUT;
+  }
+  if (!bridge__wait_begin(wake_joiners, worker)) {
+    return BRIDGE_ECANCELLED;
+  }
+  bool in_time = true;
+  bridge__mutex_lock(&worker->mutex);
+  while (!has_ended(worker) && in_time && !bridge__interrupted()) {
+    in_time = bridge__condition_wait(&worker->ended, &worker->mutex, deadline);
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  bridge__wait_end();
+  if (has_ended(worker)) {
+    return BRIDGE_OK;
+  }
+  return in_time ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
+}
+
+static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
+{
+  if (worker == bridge_worker_current()) {
+    return BRIDGE_EDEADLOCK;
+  }
+  bool stepped = worker->drive == BRIDGE_DRIVE_HOST;
+  if (stepped && timeout_ms != 0 && !has_ended(worker)) {
+    return BRIDGE_EUNSUPPORTED;
+  }
+  bridge_status status = wait_for_end(worker, timeout_ms);
+  if (status == BRIDGE_OK && !stepped) {
+    /* It has only to return; afterwards no thread of the worker is left. */
+    bridge_thread_join(worker->thread, -1);
+  }
+  return status;
+}
+
+bridge_status bridge_worker_join(bridge_worker *worker,
+                                 int timeout_ms,
+                                 bridge_message **results,
+                                 bridge_error **error)
+{
+  if (results != NULL) {
+    *results = NULL;
+  }
+  if (error != NULL) {
+    *error = NULL;
+  }
+  bridge_status status = check(worker);
+  if (status == BRIDGE_OK) {
+    status = wait_or_refuse(worker, timeout_ms);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (worker->outcome == BRIDGE_OK && results != NULL) {
+    return bridge_message_clone(results, worker->results);
+  }
+  if (worker->outcome != BRIDGE_OK && error != NULL) {
+    *error = bridge_error_retain(worker->error);
+  }
+  return worker->outcome;
+}
+
+/* Step a host's worker until it has ended or the time is over. */
+static bridge_status step_until(bridge_worker *worker, int64_t deadline)
+{
+  bridge_waker *waker = bridge_worker_waker(worker);
+  for (;;) {
+    bridge_status status = bridge_worker_step(worker, 0);
+    if (status != BRIDGE_OK && status != BRIDGE_EEMPTY) {
+      return status;
+    }
+    int left = bridge__remaining(deadline);
+    if (left == 0) {
+      return BRIDGE_ETIMEDOUT;
+    }
+    int wanted = 0;
+    bridge_worker_timeout(worker, &wanted);
+    if (status == BRIDGE_EEMPTY) {
+      int wait = wanted >= 0 && wanted < left ? wanted : left;
+      bridge_waker_wait(waker, wait);
+    }
+  }
+}
+
+static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = BRIDGE_OK;
+  if (worker->driver.started) {
+    status = step_until(worker, bridge__deadline(grace_ms));
+    if (status == BRIDGE_ETIMEDOUT) {
+      bridge_worker_cancel(worker);
+      status = step_until(worker, bridge__deadline(grace_ms));
+    }
+    if (status == BRIDGE_ECLOSED) {
+      return BRIDGE_OK;
+    }
+  }
+  /* Nobody else runs it, so that it can be ended wherever it is. */
+  status = bridge__worker_enter(worker);
+  if (status == BRIDGE_OK) {
+    bridge__worker_finish(worker);
+  }
+  return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
+}
+
+static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = wait_or_refuse(worker, grace_ms);
+  if (status == BRIDGE_ETIMEDOUT) {
+    bridge_worker_cancel(worker);
+    status = wait_or_refuse(worker, grace_ms);
+  }
+  return status;
+}
+
+bridge_status bridge_worker_close(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = bridge_worker_stop(worker);
+  if (status != BRIDGE_OK || has_ended(worker)) {
+    return status;
+  }
+  if (worker == bridge_worker_current()) {
+    return BRIDGE_EDEADLOCK;
+  }
+  int grace = grace_ms < 0 ? DEFAULT_GRACE_MS : grace_ms;
+  return worker->drive == BRIDGE_DRIVE_HOST ? close_stepped(worker, grace)
+                                            : close_threaded(worker, grace);
+}

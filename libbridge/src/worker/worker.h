@@ -1,0 +1,206 @@
+/* The body of a worker, shared by the files of this folder:
+
+     worker.c   life: create, join, stop, cancel, close
+     chunk.c    what it runs: text, file or function, with arguments
+     call.c     asking it, from outside: requests and their answers
+     drive.c    who runs it: its thread, or the host's steps
+     task.c     its coroutines, and what they wait for
+     service.c  answering requests
+     inside.c   the Lua functions of "bridge.inside", which wait by yielding  */
+#ifndef BRIDGE_WORKER_WORKER_H
+#define BRIDGE_WORKER_WORKER_H
+
+#include "base/interrupt.h"
+#include "base/object.h"
+#include "lua/state.h"
+#include "message/message.h"
+
+#include <bridge/thread.h>
+#include <bridge/worker.h>
+
+/* What a message in an inbox, or in a queue of answers, is. */
+enum {
+  BRIDGE__DATA = 0,
+  BRIDGE__REQUEST,
+  BRIDGE__ANSWER,
+  BRIDGE__STOP
+};
+
+/* Whom to answer.  It is an object so that a request which is dropped anywhere,
+   by anybody, still answers: its destroy function says BRIDGE_EDEAD. */
+typedef struct bridge__reply {
+  bridge__object object;
+  bridge_queue *answers;  /* retained */
+  bridge_message *answer; /* made beforehand, so that answering cannot fail */
+  uint64_t session;
+} bridge__reply;
+
+/* What a coroutine waits for. */
+typedef enum bridge__wait {
+  BRIDGE__WAIT_NOTHING, /* it is running, or ready to run */
+  BRIDGE__WAIT_ANSWER,
+  BRIDGE__WAIT_TIME,
+  BRIDGE__WAIT_STOP /* in bridge.serve */
+} bridge__wait;
+
+/* A coroutine that the driver resumes: the main chunk, or one request. */
+typedef struct bridge__task {
+  struct bridge__task *next; /* in the list of those that are ready */
+  lua_State *L;
+  int anchor;
+  bridge__reply *reply; /* NULL: nobody waits for its results */
+  bridge__wait wait;
+  bridge_status outcome;   /* how the wait ended */
+  bridge_message *answer;  /* what it waited for; the task's */
+  bridge_message *request; /* a call's that found the inbox full; the task's */
+  int64_t call_deadline;   /* of that call */
+  int64_t deadline;        /* INT64_MAX for none */
+  size_t timer;            /* place in the heap, counted from 1; 0 for none */
+  uint32_t index;          /* place in the table of tasks */
+  uint32_t generation;     /* of its latest wait */
+  bool ready;              /* in the list of those that are ready */
+} bridge__task;
+
+/* What the driver keeps.  All of it belongs to who holds the state. */
+typedef struct bridge__driver {
+  bridge__task *main; /* NULL once the chunk ended */
+  int arguments;      /* values on the main coroutine before its first resume */
+  bool started;
+  bool stopping; /* the request to stop was seen */
+  bool serving;
+  int handlers;          /* reference to the table, or LUA_NOREF */
+  size_t requests;       /* tasks that are not the main one */
+  bridge__task *running; /* whose coroutine lua_resume is in */
+  bridge__task *ready_first;
+  bridge__task *ready_last;
+  bridge_node *early_first; /* requests that came before bridge.serve */
+  bridge_node *early_last;
+  size_t early_count;
+  bridge__task **tasks; /* by index; NULL where free */
+  uint32_t *vacant;     /* indexes that are free, as a stack */
+  size_t vacant_count;
+  uint32_t *generations; /* by index: how many waits began there */
+  size_t task_capacity;
+  bridge__task **timers; /* binary heap by deadline */
+  size_t timer_count;
+  struct {
+    lua_State *L;
+    int anchor;
+  } spares[16]; /* finished coroutines, to be used again */
+  size_t spare_count;
+} bridge__driver;
+
+struct bridge_worker {
+  bridge__object object;
+  uint64_t id;
+  char *name;
+  bridge_drive drive;
+  size_t inbox_items;
+  bridge_queue *inbox;
+  bridge_message *stop_message; /* made beforehand; taken by the first stop */
+  atomic_bool stop_asked;
+  atomic_int phase;
+  bridge__interrupt interrupt;
+  bridge_thread *thread; /* NULL for a host's worker */
+  bridge__mutex mutex;
+  bridge__condition ended;
+  bridge_state *state; /* guarded by mutex; NULL once ended */
+  size_t final_peak;   /* guarded by mutex */
+  size_t final_limit;  /* guarded by mutex */
+  /* Written before the phase becomes BRIDGE_WORKER_ENDED, never after. */
+  bridge_status outcome;
+  bridge_message *results;
+  bridge_error *error;
+  bridge__driver driver;
+};
+
+static inline bool bridge__worker_interrupted(const bridge_worker *worker)
+{
+  /* Only a flag: what it stands for is done by the thread that reads it. */
+  return atomic_load_explicit(&worker->interrupt.requested,
+                              memory_order_relaxed);
+}
+
+static inline bool bridge__worker_stop_asked(const bridge_worker *worker)
+{
+  /* Takes nothing: what comes behind the stop is refused by the driver. */
+  return atomic_load_explicit(&worker->stop_asked, memory_order_relaxed);
+}
+
+static inline void bridge__worker_set_phase(bridge_worker *worker,
+                                            bridge_worker_phase phase)
+{
+  /* Publishes the outcome, to those who see that the worker has ended. */
+  atomic_store_explicit(&worker->phase, (int)phase, memory_order_release);
+}
+
+/* ---- call.c ---- */
+/* Answer with `reply->answer`, which holds the results.  Takes the reply. */
+void bridge__reply_results(bridge__reply **reply);
+/* Answer with a failure.  Takes both; error may be NULL. */
+void bridge__reply_failure(bridge__reply **reply,
+                           bridge_status status,
+                           bridge_error *error);
+
+/* ---- chunk.c ---- */
+/* Make the main task: chunk and arguments on a coroutine of its own. */
+bridge_status bridge__worker_load(bridge_worker *worker,
+                                  const bridge_worker_options *options,
+                                  const bridge_message *arguments,
+                                  bridge_error **error);
+
+/* ---- drive.c ---- */
+void bridge__worker_thread(void *worker);
+/* Take hold of the worker's state, to end it; waits for nobody. */
+bridge_status bridge__worker_enter(bridge_worker *worker);
+/* End it now, wherever its coroutines are, and let go of the state. */
+void bridge__worker_finish(bridge_worker *worker);
+
+/* ---- task.c ---- */
+bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out);
+/* Closes the coroutine, and answers BRIDGE_EDEAD if nobody has answered. */
+void bridge__task_drop(bridge_worker *worker, bridge__task *task);
+/* Begin to wait; `deadline` INT64_MAX for no limit. */
+void bridge__task_wait(bridge_worker *worker,
+                       bridge__task *task,
+                       bridge__wait wait,
+                       int64_t deadline);
+/* End a wait that has begun but will not be waited for. */
+void bridge__task_give_up(bridge_worker *worker, bridge__task *task);
+/* What an answer must carry to end the task's latest wait. */
+uint64_t bridge__task_session(const bridge__task *task);
+/* The task that waits for this answer, or NULL if it gave up. */
+bridge__task *bridge__task_find(bridge_worker *worker, uint64_t session);
+/* End a task's wait; it runs when its turn comes. */
+void bridge__task_wake(bridge_worker *worker,
+                       bridge__task *task,
+                       bridge_status outcome);
+/* Append to those that are ready. */
+void bridge__task_ready(bridge_worker *worker, bridge__task *task);
+bridge__task *bridge__task_next(bridge_worker *worker);
+/* Wake those whose time has come.  Returns the next deadline. */
+int64_t bridge__task_expire(bridge_worker *worker, int64_t now);
+/* Wake all that wait. */
+void bridge__task_wake_all(bridge_worker *worker, bridge_status outcome);
+void bridge__task_free_all(bridge_worker *worker);
+
+/* ---- service.c ---- */
+/* Run a task until it waits or ends; `arguments` values are on its stack. */
+void bridge__service_resume(bridge_worker *worker,
+                            bridge__task *task,
+                            int arguments);
+/* Handle a message of the inbox.  Takes it. */
+void bridge__service_receive(bridge_worker *worker, bridge_message *message);
+/* Begin a request that came before bridge.serve; false if there is none. */
+bool bridge__service_early(bridge_worker *worker);
+/* Answer all requests that nobody has begun with a failure.  The inbox is
+   closed. */
+void bridge__service_refuse_all(bridge_worker *worker, bridge_status status);
+/* Let bridge.serve return if it was asked to stop and all is answered. */
+void bridge__service_check_end(bridge_worker *worker);
+
+/* ---- inside.c ---- */
+/* Let the worker's state require "bridge.inside".  Wants the state held. */
+bridge_status bridge__inside_install(bridge_worker *worker);
+
+#endif
