@@ -19,6 +19,7 @@ libraries=$(dirname -- "$(find_one 'libbridge.so.0')")
 echo "-- pkg-config"
 export PKG_CONFIG_PATH=$libraries/pkgconfig
 # The words come quoted by pkg-config, since this folder has spaces.
+flags=()
 eval "flags=($(pkg-config --cflags --libs libbridge))"
 "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/tests/install/consumer.c" \
   -o "$folder/by-pkg-config" "$@" "${flags[@]}" -Wl,-rpath,"$libraries"
