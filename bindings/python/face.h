@@ -1,0 +1,118 @@
+/* What the C files of the Python module share.  All of it is called with the
+   GIL held, by threads of Python; what fails sets an exception. */
+#ifndef BRIDGE_PYTHON_FACE_H
+#define BRIDGE_PYTHON_FACE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <bridge/bridge.h>
+
+/* ---- text.c: str <-> bytes --------------------------------------------- */
+
+/* Lua's strings are bytes.  Bytes that are no UTF-8 become U+DC80 to U+DCFF, and
+   other lone surrogates are kept, so that every byte string survives the way to
+   Python and back. */
+PyObject *bridge__py_decode(const char *data, size_t size);
+
+/* A new bytes object. */
+PyObject *bridge__py_encode(PyObject *text);
+
+/* ---- raise.c: statuses -> exceptions ------------------------------------ */
+
+/* Raise what the status means.  `text` is taken; NULL for the status's own. */
+void bridge__py_raise(bridge_status status, PyObject *text);
+void bridge__py_raise_format(bridge_status status, const char *format, ...);
+
+/* Raise a buffer's EBUSY or EFROZEN: a BufferError. */
+void bridge__py_raise_buffer(bridge_status status);
+
+/* Raise with what the error knows; `worker` is where it happened, or NULL. */
+void bridge__py_raise_error(bridge_status status,
+                            const bridge_error *error,
+                            const bridge_worker *worker);
+
+/* The exception itself; a new reference. */
+PyObject *bridge__py_exception(bridge_status status,
+                               const bridge_error *error,
+                               const bridge_worker *worker);
+
+/* ---- pack.c, unpack.c: values <-> messages ------------------------------- */
+
+/* A message of the values of a tuple, after `first` if that is not NULL.  NULL
+   on failure. */
+bridge_message *bridge__py_pack(PyObject *first, PyObject *values);
+
+/* One value as itself, any other number as a tuple. */
+PyObject *bridge__py_unpack(const bridge_message *message);
+
+/* ---- arguments that may be absent ---------------------------------------- */
+
+/* New bytes of a str or bytes; `whole` refuses a NUL within. */
+PyObject *bridge__py_bytes_of(PyObject *object, bool whole);
+
+/* ---- wait.c: calls that block -------------------------------------------- */
+
+typedef bridge_status bridge__py_step(void *context, int timeout_ms);
+
+/* Milliseconds of a time-out in seconds; None is -1, for ever. */
+bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds);
+
+/* Call `step` until it has something to say or the time is over.  The GIL is
+   released while it waits, and Ctrl-C is looked for on the main thread: then an
+   exception is set and `interrupted` is true. */
+bridge_status bridge__py_wait(bridge__py_step *step,
+                              void *context,
+                              int64_t timeout_ms,
+                              bool *interrupted);
+
+/* What the methods of the classes do; see python.swg. */
+PyObject *bridge__py_queue_push(bridge_queue *queue,
+                                PyObject *values,
+                                PyObject *timeout);
+PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values);
+PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout);
+PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
+                                     PyObject *limit,
+                                     PyObject *timeout);
+PyObject *bridge__py_waker_wait(bridge_waker *waker, PyObject *timeout);
+PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout);
+PyObject *bridge__py_worker_call(bridge_worker *worker,
+                                 PyObject *name,
+                                 PyObject *values,
+                                 PyObject *timeout);
+PyObject *bridge__py_worker_send(bridge_worker *worker,
+                                 PyObject *name,
+                                 PyObject *values,
+                                 PyObject *timeout);
+PyObject *bridge__py_worker_request(bridge_worker *worker,
+                                    PyObject *name,
+                                    PyObject *values,
+                                    bridge_queue *answers,
+                                    PyObject *session);
+PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget);
+PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace);
+PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);
+
+/* ---- buffer.c: the buffer protocol ---------------------------------------- */
+
+int bridge__py_buffer_get(PyObject *self, Py_buffer *view, int flags);
+void bridge__py_buffer_drop(PyObject *self, Py_buffer *view);
+bridge_buffer *bridge__py_buffer_create(PyObject *source);
+
+/* ---- supplied by the generated wrapper, which knows the classes ------------ */
+
+/* Whether the object is a handle of the bridge: 1 and a borrowed pointer, 0, or
+   -1 with an exception. */
+int bridge__py_handle(PyObject *object, bridge_handle_kind *kind, void **out);
+
+/* The object of the face for a handle; takes a reference of its own. */
+PyObject *bridge__py_wrap(bridge_handle_kind kind, void *handle);
+
+/* The buffer within a Buffer, borrowed; NULL with an exception. */
+bridge_buffer *bridge__py_buffer_of(PyObject *self);
+
+/* Whether it is one of the generated class itself, not yet of the face. */
+bool bridge__py_is_plain_buffer(PyObject *self);
+
+#endif /* BRIDGE_PYTHON_FACE_H */

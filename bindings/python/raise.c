@@ -1,0 +1,138 @@
+/* From the statuses and errors of the library to the exceptions of
+   bridge.errors, which decides what class each one has. */
+#include "face.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Call a function of bridge.errors; the arguments are taken. */
+static PyObject *make(const char *function, PyObject *arguments)
+{
+  PyObject *result = NULL;
+  PyObject *module = arguments ? PyImport_ImportModule("bridge.errors") : NULL;
+  PyObject *callable = module ? PyObject_GetAttrString(module, function) : NULL;
+  if (callable != NULL) {
+    result = PyObject_CallObject(callable, arguments);
+  }
+  Py_XDECREF(callable);
+  Py_XDECREF(module);
+  Py_XDECREF(arguments);
+  return result;
+}
+
+static void raise_it(PyObject *exception)
+{
+  if (exception != NULL) {
+    PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_DECREF(exception);
+  }
+}
+
+/* The name as scripts see it: without BRIDGE_. */
+static const char *short_name(bridge_status status)
+{
+  const char *name = bridge_status_name(status);
+  return strncmp(name, "BRIDGE_", 7) == 0 ? name + 7 : name;
+}
+
+static PyObject *text_or_status(PyObject *text, bridge_status status)
+{
+  if (text != NULL || PyErr_Occurred()) {
+    return text;
+  }
+  return PyUnicode_FromString(bridge_status_text(status));
+}
+
+void bridge__py_raise(bridge_status status, PyObject *text)
+{
+  PyObject *message = text_or_status(text, status);
+  if (message != NULL) {
+    raise_it(make("_make", Py_BuildValue("isN", (int)status, short_name(status),
+                                         message)));
+  }
+}
+
+void bridge__py_raise_format(bridge_status status, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  PyObject *text = PyUnicode_FromFormatV(format, arguments);
+  va_end(arguments);
+  if (text != NULL) {
+    bridge__py_raise(status, text);
+  }
+}
+
+void bridge__py_raise_buffer(bridge_status status)
+{
+  raise_it(
+      make("_make_buffer", Py_BuildValue("iss", (int)status, short_name(status),
+                                         bridge_status_text(status))));
+}
+
+/* A list of (source, line, name, what). */
+static PyObject *frames_of(const bridge_error *error)
+{
+  size_t count = bridge_error_frame_count(error);
+  PyObject *frames = PyList_New(0);
+  for (size_t i = 0; frames != NULL && i < count; i++) {
+    bridge_frame frame;
+    if (bridge_error_frame(error, i, &frame) != BRIDGE_OK) {
+      break;
+    }
+    PyObject *item = Py_BuildValue(
+        "NiNs", bridge__py_decode(frame.source, strlen(frame.source)),
+        frame.line, bridge__py_decode(frame.name, strlen(frame.name)),
+        frame.what);
+    if (item == NULL || PyList_Append(frames, item) < 0) {
+      Py_CLEAR(frames);
+    }
+    Py_XDECREF(item);
+  }
+  return frames;
+}
+
+/* The value as it was raised; the text where it cannot be a value of Python. */
+static PyObject *value_of(const bridge_error *error, PyObject *text)
+{
+  const bridge_message *message = bridge_error_value(error);
+  PyObject *value = message != NULL ? bridge__py_unpack(message) : NULL;
+  if (value == NULL &&
+      (message == NULL || !PyErr_ExceptionMatches(PyExc_MemoryError))) {
+    PyErr_Clear();
+    value = Py_NewRef(text);
+  }
+  return value;
+}
+
+PyObject *bridge__py_exception(bridge_status status,
+                               const bridge_error *error,
+                               const bridge_worker *worker)
+{
+  size_t size = 0;
+  const char *data = bridge_error_text(error, &size);
+  PyObject *text =
+      size > 0 ? bridge__py_decode(data, size) : text_or_status(NULL, status);
+  if (text == NULL) {
+    return NULL;
+  }
+  PyObject *value = value_of(error, text);
+  if (value == NULL) {
+    Py_DECREF(text);
+    return NULL;
+  }
+  const char *trace = bridge_error_traceback(error);
+  const char *name = bridge_worker_name(worker);
+  return make("_make_script",
+              Py_BuildValue("isNNNNN", (int)status, short_name(status), text,
+                            value, bridge__py_decode(trace, strlen(trace)),
+                            frames_of(error),
+                            bridge__py_decode(name, strlen(name))));
+}
+
+void bridge__py_raise_error(bridge_status status,
+                            const bridge_error *error,
+                            const bridge_worker *worker)
+{
+  raise_it(bridge__py_exception(status, error, worker));
+}

@@ -1,0 +1,351 @@
+/* What Python asks of workers: calls, joining and closing. */
+#include "face.h"
+
+/* ---- Sending ------------------------------------------------------------------- */
+
+typedef struct request {
+  bridge_worker *worker;
+  bridge_message *message;
+  bridge_queue *answers; /* NULL: nobody waits for an answer */
+  uint64_t session;
+} request;
+
+static bridge_status send_step(void *context, int timeout_ms)
+{
+  request *self = context;
+  if (self->answers == NULL) {
+    return bridge_worker_send(self->worker, &self->message, timeout_ms);
+  }
+  return bridge_worker_request(self->worker, &self->message, timeout_ms,
+                               self->answers, self->session);
+}
+
+PyObject *bridge__py_worker_send(bridge_worker *worker,
+                                 PyObject *name,
+                                 PyObject *values,
+                                 PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  request self = {.worker = worker};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  self.message = bridge__py_pack(name, values);
+  if (self.message == NULL) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(send_step, &self, timeout_ms, &interrupted);
+  bridge_message_release(self.message);
+  if (interrupted) {
+    return NULL;
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject *bridge__py_worker_request(bridge_worker *worker,
+                                    PyObject *name,
+                                    PyObject *values,
+                                    bridge_queue *answers,
+                                    PyObject *session)
+{
+  uint64_t number = PyLong_AsUnsignedLongLong(session);
+  if (number == UINT64_MAX && PyErr_Occurred()) {
+    return NULL;
+  }
+  bridge_message *message = bridge__py_pack(name, values);
+  if (message == NULL) {
+    return NULL;
+  }
+  bridge_status status =
+      bridge_worker_request(worker, &message, 0, answers, number);
+  bridge_message_release(message);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
+/* ---- Answers -------------------------------------------------------------------- */
+
+/* The results, or NULL with what the handler raised. */
+static PyObject *answer_of(const bridge_message *answer,
+                           const bridge_worker *worker)
+{
+  const bridge_error *error = NULL;
+  bridge_status status = bridge_answer_error(answer, &error);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise_error(status, error, worker);
+    return NULL;
+  }
+  return bridge__py_unpack(answer);
+}
+
+/* (session, True, results) or (session, False, exception). */
+static PyObject *session_of(const bridge_message *answer)
+{
+  uint64_t session = 0;
+  bridge_status status = bridge_answer_session(answer, &session);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  PyObject *results = answer_of(answer, NULL);
+  if (results != NULL) {
+    return Py_BuildValue("KON", (unsigned long long)session, Py_True, results);
+  }
+  PyObject *type = NULL;
+  PyObject *value = NULL;
+  PyObject *trace = NULL;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return Py_BuildValue("KON", (unsigned long long)session, Py_False, value);
+}
+
+PyObject *bridge__py_queue_pop_answers(bridge_queue *answers)
+{
+  enum {
+    MOST = 64
+  };
+  PyObject *list = PyList_New(0);
+  bridge_message *message = NULL;
+  bridge_status status = BRIDGE_OK;
+
+  for (int i = 0; list != NULL && i < MOST; i++) {
+    status = bridge_queue_pop(answers, &message, 0);
+    if (status != BRIDGE_OK) {
+      break;
+    }
+    PyObject *item = session_of(message);
+    bridge_message_release(message);
+    if (item == NULL || PyList_Append(list, item) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_XDECREF(item);
+  }
+  if (list != NULL && status != BRIDGE_OK && status != BRIDGE_EEMPTY) {
+    Py_CLEAR(list);
+    bridge__py_raise(status, NULL);
+  }
+  return list;
+}
+
+/* ---- Calling -------------------------------------------------------------------- */
+
+/* Queues for answers that are not used now; guarded by the GIL. */
+enum {
+  SPARE_MAX = 8
+};
+static bridge_queue *spare[SPARE_MAX];
+static int spare_count;
+
+static bridge_status take_answers(bridge_queue **out)
+{
+  while (spare_count > 0) {
+    bridge_queue *queue = spare[--spare_count];
+    bridge_message *message = NULL;
+    if (bridge_queue_pop(queue, &message, 0) == BRIDGE_EEMPTY) {
+      *out = queue;
+      return BRIDGE_OK;
+    }
+    bridge_message_release(message); /* NULL: a queue of before a fork */
+    bridge_queue_release(queue);
+  }
+  return bridge_queue_create(out, NULL);
+}
+
+/* A queue to which an answer may still come is closed: who answers sees it. */
+static void give_answers(bridge_queue *queue, bool clean)
+{
+  if (clean && spare_count < SPARE_MAX) {
+    spare[spare_count++] = queue;
+    return;
+  }
+  bridge_queue_close(queue);
+  bridge_queue_release(queue);
+}
+
+typedef struct call {
+  request request;
+  bridge_message *answer;
+} call;
+
+/* First until the request is in the inbox, then until the answer is here. */
+static bridge_status call_step(void *context, int timeout_ms)
+{
+  call *self = context;
+  if (self->request.message != NULL) {
+    bridge_status status = send_step(&self->request, timeout_ms);
+    if (status != BRIDGE_OK) {
+      return status;
+    }
+  }
+  return bridge_queue_pop(self->request.answers, &self->answer, timeout_ms);
+}
+
+static PyObject *run_call(call *self, int64_t timeout_ms)
+{
+  bool interrupted = false;
+  bool asked_once = timeout_ms == 0;
+  bridge_status status =
+      bridge__py_wait(call_step, self, timeout_ms, &interrupted);
+  if (interrupted) {
+    return NULL;
+  }
+  if (asked_once && status == BRIDGE_EEMPTY) {
+    status = BRIDGE_ETIMEDOUT; /* it was sent, so it is not full either */
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise_error(status, NULL, self->request.worker);
+    return NULL;
+  }
+  return answer_of(self->answer, self->request.worker);
+}
+
+PyObject *bridge__py_worker_call(bridge_worker *worker,
+                                 PyObject *name,
+                                 PyObject *values,
+                                 PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  call self = {.request = {.worker = worker}};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  self.request.message = bridge__py_pack(name, values);
+  if (self.request.message == NULL) {
+    return NULL;
+  }
+  bridge_status status = take_answers(&self.request.answers);
+  if (status != BRIDGE_OK) {
+    bridge_message_release(self.request.message);
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  PyObject *result = run_call(&self, timeout_ms);
+  bool clean = self.answer != NULL || self.request.message != NULL;
+  give_answers(self.request.answers, clean);
+  bridge_message_release(self.request.message);
+  bridge_message_release(self.answer);
+  return result;
+}
+
+/* ---- Driving -------------------------------------------------------------------- */
+
+PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget)
+{
+  bridge_status status = BRIDGE_OK;
+  Py_BEGIN_ALLOW_THREADS status = bridge_worker_step(worker, budget);
+  Py_END_ALLOW_THREADS if (status == BRIDGE_OK || status == BRIDGE_EEMPTY)
+  {
+    return PyBool_FromLong(status == BRIDGE_OK);
+  }
+  bridge__py_raise(status, NULL);
+  return NULL;
+}
+
+/* ---- Ending --------------------------------------------------------------------- */
+
+typedef struct ending {
+  bridge_worker *worker;
+  bridge_message *results;
+  bridge_error *error;
+} ending;
+
+static bridge_status join_step(void *context, int timeout_ms)
+{
+  ending *self = context;
+  return bridge_worker_join(self->worker, timeout_ms, &self->results,
+                            &self->error);
+}
+
+PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  ending self = {.worker = worker};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(join_step, &self, timeout_ms, &interrupted);
+  PyObject *result = NULL;
+  if (!interrupted && status == BRIDGE_OK) {
+    result = bridge__py_unpack(self.results);
+  } else if (!interrupted) {
+    bridge__py_raise_error(status, self.error, worker);
+  }
+  bridge_message_release(self.results);
+  bridge_error_release(self.error);
+  return result;
+}
+
+/* A worker of which we are the host: it ends only if it is stepped. */
+static bridge_status step_to_end(bridge_worker *worker, int timeout_ms)
+{
+  bridge_status status = bridge_worker_step(worker, 0);
+  if (status == BRIDGE_EEMPTY) {
+    int own = -1;
+    bridge_worker_timeout(worker, &own);
+    bool sooner = own >= 0 && (timeout_ms < 0 || own < timeout_ms);
+    bridge_waker_wait(bridge_worker_waker(worker), sooner ? own : timeout_ms);
+    return BRIDGE_ETIMEDOUT;
+  }
+  if (status == BRIDGE_OK) {
+    return BRIDGE_ETIMEDOUT;
+  }
+  return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
+}
+
+/* Until the worker has ended, however it ended. */
+static bridge_status end_step(void *context, int timeout_ms)
+{
+  bridge_worker *worker = context;
+  bridge_status status = bridge_worker_join(worker, timeout_ms, NULL, NULL);
+  if (status == BRIDGE_EUNSUPPORTED) {
+    /* Lua must not run while we hold the GIL, which is so when we only ask. */
+    return timeout_ms == 0 ? BRIDGE_ETIMEDOUT : step_to_end(worker, timeout_ms);
+  }
+  bool waits = status == BRIDGE_ETIMEDOUT || status == BRIDGE_EFORKED ||
+               status == BRIDGE_EDEADLOCK || status == BRIDGE_EINVAL;
+  return waits ? status : BRIDGE_OK;
+}
+
+PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace)
+{
+  typedef bridge_status stage(bridge_worker * worker);
+  stage *const stages[] = {bridge_worker_stop, bridge_worker_cancel};
+  int64_t grace_ms = 0;
+  bridge_status status = BRIDGE_OK;
+
+  if (!bridge__py_timeout(grace, &grace_ms)) {
+    return NULL;
+  }
+  grace_ms += grace_ms == 0; /* a worker of ours gets at least one step */
+  for (size_t i = 0; i < 2; i++) {
+    bool interrupted = false;
+    status = stages[i](worker);
+    if (status == BRIDGE_OK) {
+      status = bridge__py_wait(end_step, worker, grace_ms, &interrupted);
+    }
+    if (interrupted) {
+      return NULL;
+    }
+    if (status != BRIDGE_ETIMEDOUT) {
+      break;
+    }
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}

@@ -1,0 +1,275 @@
+/* From a message to Python's values.  Nothing here recurses, like in pack.c. */
+#include "face.h"
+
+/* A list or dict that is being filled. */
+typedef struct level {
+  PyObject *container; /* borrowed: `made` has it */
+  PyObject *key;       /* of a dict: the last one */
+  bool keyed;          /* of a dict: the value of `key` comes next */
+  size_t count;
+  size_t done;
+} level;
+
+typedef struct unpacker {
+  bridge_reader reader;
+  level *levels;
+  size_t depth;
+  size_t room;
+  PyObject *made; /* a list of the containers, by number */
+  PyObject *result;
+  size_t argument; /* which top-level value, from 1 */
+} unpacker;
+
+/* ---- Where we are ---------------------------------------------------------- */
+
+enum {
+  PATH_SHOWN = 12
+};
+
+static PyObject *path_of(const unpacker *self)
+{
+  PyObject *path = PyUnicode_FromFormat("value %zu", self->argument);
+  for (size_t i = 0; i < self->depth && path != NULL; i++) {
+    const level *at = &self->levels[i];
+    PyObject *more = NULL;
+    if (self->depth > PATH_SHOWN && i == PATH_SHOWN / 2) {
+      i = self->depth - PATH_SHOWN / 2 - 1;
+      more = PyUnicode_FromString("...");
+    } else if (PyList_Check(at->container)) {
+      /* The inner ones have been counted already. */
+      more = PyUnicode_FromFormat("[%zu]",
+                                  at->done - (i + 1 < self->depth ? 1 : 0));
+    } else if (!at->keyed && i + 1 == self->depth) {
+      more = PyUnicode_FromString(", a key");
+    } else {
+      more = PyUnicode_FromFormat("[%.80R]", at->key);
+    }
+    if (more == NULL) {
+      Py_CLEAR(path);
+    } else {
+      PyUnicode_AppendAndDel(&path, more);
+    }
+  }
+  return path;
+}
+
+static PyObject *refuse(const unpacker *self, const char *what)
+{
+  PyObject *path = path_of(self);
+  if (path != NULL) {
+    bridge__py_raise_format(BRIDGE_ETYPE, "%U: %s", path, what);
+    Py_DECREF(path);
+  }
+  return NULL;
+}
+
+static PyObject *refuse_kind(const unpacker *self, const bridge_value *value)
+{
+  switch (value->type) {
+  case BRIDGE_TYPE_FUNCTION:
+    return refuse(self, "a function of Lua cannot come to Python");
+  case BRIDGE_TYPE_POINTER:
+    return refuse(self, value->kind == BRIDGE_POINTER_CFUNCTION
+                            ? "a C function of Lua cannot come to Python"
+                            : "a light userdata cannot come to Python");
+  case BRIDGE_TYPE_GLOBALS:
+    return refuse(self, "a table of globals cannot come to Python");
+  case BRIDGE_TYPE_EXTENSION:
+    return refuse(self, "an extension of MessagePack has no value in Python");
+  default:
+    return refuse(self, "this handle has no class in Python");
+  }
+}
+
+/* ---- Containers -------------------------------------------------------------- */
+
+static PyObject *enter(unpacker *self, PyObject *container, size_t count)
+{
+  if (container == NULL) {
+    return NULL;
+  }
+  if (self->depth == self->room) {
+    size_t room = self->room > 0 ? self->room * 2 : 8;
+    level *levels = PyMem_Resize(self->levels, level, room);
+    if (levels == NULL) {
+      Py_DECREF(container);
+      return PyErr_NoMemory();
+    }
+    self->levels = levels;
+    self->room = room;
+  }
+  if (self->made == NULL) {
+    self->made = PyList_New(0);
+  }
+  if (self->made == NULL || PyList_Append(self->made, container) < 0) {
+    Py_DECREF(container);
+    return NULL;
+  }
+  self->levels[self->depth++] = (level){container, NULL, false, count, 0};
+  return container;
+}
+
+static PyObject *made_before(const unpacker *self, size_t index)
+{
+  if (self->made == NULL || index >= (size_t)PyList_GET_SIZE(self->made)) {
+    return refuse(self, "a reference to nothing");
+  }
+  return Py_NewRef(PyList_GET_ITEM(self->made, (Py_ssize_t)index));
+}
+
+/* The value; a container is returned empty, and entered. */
+static PyObject *make_value(unpacker *self, const bridge_value *value)
+{
+  switch (value->type) {
+  case BRIDGE_TYPE_NIL:
+    Py_RETURN_NONE;
+  case BRIDGE_TYPE_BOOLEAN:
+    return PyBool_FromLong(value->as.boolean);
+  case BRIDGE_TYPE_INTEGER:
+    return PyLong_FromLongLong(value->as.integer);
+  case BRIDGE_TYPE_UNSIGNED:
+    return PyLong_FromUnsignedLongLong(value->as.unsigned_integer);
+  case BRIDGE_TYPE_FLOAT:
+    return PyFloat_FromDouble(value->as.number);
+  case BRIDGE_TYPE_STRING:
+    return bridge__py_decode(value->as.bytes.data, value->as.bytes.size);
+  case BRIDGE_TYPE_BINARY:
+    return PyBytes_FromStringAndSize(value->as.bytes.data,
+                                     (Py_ssize_t)value->as.bytes.size);
+  case BRIDGE_TYPE_ARRAY:
+    return enter(self, PyList_New(0), value->as.count);
+  case BRIDGE_TYPE_MAP:
+    return enter(self, PyDict_New(), value->as.count);
+  case BRIDGE_TYPE_REFERENCE:
+    return made_before(self, value->as.index);
+  case BRIDGE_TYPE_HANDLE:
+    if (value->kind != BRIDGE_HANDLE_THREAD &&
+        value->kind != BRIDGE_HANDLE_ERROR) {
+      return bridge__py_wrap((bridge_handle_kind)value->kind,
+                             value->as.pointer);
+    }
+    return refuse_kind(self, value);
+  default:
+    return refuse_kind(self, value);
+  }
+}
+
+/* ---- Putting values where they belong --------------------------------------- */
+
+static bool put_key(unpacker *self, level *top, PyObject *key)
+{
+  if (PyObject_Hash(key) == -1) { /* a list or a dict, which was entered */
+    PyErr_Clear();
+    self->depth = (size_t)(top - self->levels) + 1;
+    refuse(self, "a table cannot be a key in Python");
+    Py_DECREF(key);
+    return false;
+  }
+  Py_XSETREF(top->key, key);
+  top->keyed = true;
+  return true;
+}
+
+/* 1 and True are one key in Python, but two in a message. */
+static bool put_pair(unpacker *self, level *top, PyObject *value)
+{
+  Py_ssize_t size = PyDict_GET_SIZE(top->container);
+  int failed = PyDict_SetItem(top->container, top->key, value);
+  if (failed == 0 && PyDict_GET_SIZE(top->container) == size) {
+    refuse(self, "two keys that are equal in Python");
+    failed = -1;
+  }
+  Py_DECREF(value);
+  top->keyed = false;
+  top->done++;
+  return failed == 0;
+}
+
+/* Into the container at `depth`, or the result; takes the value. */
+static bool put(unpacker *self, size_t depth, PyObject *value)
+{
+  if (depth == 0) {
+    int failed = PyList_Append(self->result, value);
+    Py_DECREF(value);
+    return failed == 0;
+  }
+  level *top = &self->levels[depth - 1];
+  if (PyDict_Check(top->container)) {
+    return top->keyed ? put_pair(self, top, value) : put_key(self, top, value);
+  }
+  int failed = PyList_Append(top->container, value);
+  Py_DECREF(value);
+  top->done++;
+  return failed == 0;
+}
+
+static bool step(unpacker *self)
+{
+  if (self->depth > 0) {
+    level *top = &self->levels[self->depth - 1];
+    if (top->done == top->count) {
+      Py_CLEAR(top->key);
+      self->depth--;
+      return true;
+    }
+  }
+  bridge_value value;
+  bridge_status status = bridge_reader_next(&self->reader, &value);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return false;
+  }
+  size_t depth = self->depth;
+  PyObject *object = make_value(self, &value);
+  return object != NULL && put(self, depth, object);
+}
+
+static bool unpack_all(unpacker *self, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    self->argument = i + 1;
+    do {
+      if (!step(self)) {
+        return false;
+      }
+    } while (self->depth > 0);
+  }
+  return true;
+}
+
+static void clean(unpacker *self)
+{
+  while (self->depth > 0) {
+    Py_CLEAR(self->levels[--self->depth].key);
+  }
+  PyMem_Free(self->levels);
+  Py_XDECREF(self->made);
+}
+
+/* One value as itself, which is most messages. */
+static PyObject *result_of(PyObject *list)
+{
+  if (PyList_GET_SIZE(list) == 1) {
+    return Py_NewRef(PyList_GET_ITEM(list, 0));
+  }
+  return PyList_AsTuple(list);
+}
+
+PyObject *bridge__py_unpack(const bridge_message *message)
+{
+  unpacker self = {0};
+  bridge_status status = bridge_reader_init(&self.reader, message);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  self.result = PyList_New(0);
+  if (self.result == NULL) {
+    return NULL;
+  }
+  bool done = unpack_all(&self, bridge_message_count(message));
+  PyObject *result = done ? result_of(self.result) : NULL;
+  clean(&self);
+  Py_DECREF(self.result);
+  return result;
+}

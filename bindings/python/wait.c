@@ -1,0 +1,323 @@
+/* The calls that block: the only ones that release the GIL, and all of them can
+   be broken by Ctrl-C.  Nothing is lost when that happens: a message that was
+   popped meanwhile goes back, and one that was not pushed is freed here, since
+   Python still has its values. */
+#include "face.h"
+
+#include <limits.h>
+#include <math.h>
+#include <time.h>
+
+/* How long the main thread waits without looking for signals. */
+enum {
+  SLICE_MS = 100
+};
+
+/* ---- Time --------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
+{
+  *milliseconds = -1;
+  if (seconds == Py_None) {
+    return true;
+  }
+  double value = PyFloat_AsDouble(seconds);
+  if (value == -1.0 && PyErr_Occurred()) {
+    return false;
+  }
+  if (!(value >= 0)) { /* also what is no number */
+    bridge__py_raise_format(
+        BRIDGE_EINVAL, "a time-out is None or seconds from 0, not %R", seconds);
+    return false;
+  }
+  /* Never sooner than asked; 292 million years are for ever. */
+  *milliseconds = value < 9e15 ? (int64_t)ceil(value * 1000) : -1;
+  return true;
+}
+
+/* 1 on the thread that Python handles signals on, 0 elsewhere, else -1. */
+static int on_main_thread(void)
+{
+  int result = -1;
+  PyObject *module = PyImport_ImportModule("threading");
+  PyObject *thread =
+      module ? PyObject_CallMethod(module, "main_thread", NULL) : NULL;
+  PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
+  if (ident != NULL) {
+    unsigned long main = PyLong_AsUnsignedLong(ident);
+    if (main != (unsigned long)-1 || !PyErr_Occurred()) {
+      result = main == PyThread_get_thread_ident();
+    }
+  }
+  Py_XDECREF(ident);
+  Py_XDECREF(thread);
+  Py_XDECREF(module);
+  return result;
+}
+
+/* ---- Waiting -------------------------------------------------------------------- */
+
+static bool is_not_yet(bridge_status status)
+{
+  return status == BRIDGE_EEMPTY || status == BRIDGE_EFULL ||
+         status == BRIDGE_ETIMEDOUT;
+}
+
+/* The next slice of a wait until `deadline`, which is negative for none. */
+static int slice_until(int64_t deadline, bool sliced)
+{
+  int64_t left = deadline < 0 ? INT_MAX : deadline - now_ms();
+  int64_t most = sliced ? SLICE_MS : INT_MAX;
+  if (left < 0) {
+    left = 0;
+  }
+  if (deadline < 0 && !sliced) {
+    return -1;
+  }
+  return (int)(left < most ? left : most);
+}
+
+static bridge_status released(bridge__py_step *step,
+                              void *context,
+                              int timeout_ms)
+{
+  bridge_status status = BRIDGE_OK;
+  Py_BEGIN_ALLOW_THREADS status = step(context, timeout_ms);
+  Py_END_ALLOW_THREADS return status;
+}
+
+bridge_status bridge__py_wait(bridge__py_step *step,
+                              void *context,
+                              int64_t timeout_ms,
+                              bool *interrupted)
+{
+  *interrupted = false;
+  bridge_status status = step(context, 0); /* does not block: keep the GIL */
+  if (timeout_ms == 0 || !is_not_yet(status)) {
+    return status;
+  }
+  int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+  int sliced = on_main_thread();
+  while (sliced >= 0) {
+    status = released(step, context, slice_until(deadline, sliced != 0));
+    if (PyErr_CheckSignals() < 0) {
+      break;
+    }
+    if (!is_not_yet(status)) {
+      return status;
+    }
+    if (deadline >= 0 && now_ms() >= deadline) {
+      return BRIDGE_ETIMEDOUT;
+    }
+  }
+  *interrupted = true;
+  return status;
+}
+
+/* ---- Queue ------------------------------------------------------------------------ */
+
+typedef struct exchange {
+  bridge_queue *queue;
+  bridge_message *message;
+  size_t count; /* of a batch */
+  size_t limit;
+  bridge_message **batch;
+} exchange;
+
+static bridge_status push_step(void *context, int timeout_ms)
+{
+  exchange *self = context;
+  return bridge_queue_push_timeout(self->queue, &self->message, timeout_ms);
+}
+
+static PyObject *none_or_raise(bridge_status status, bool interrupted)
+{
+  if (interrupted) {
+    return NULL;
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject *bridge__py_queue_push(bridge_queue *queue,
+                                PyObject *values,
+                                PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  exchange self = {.queue = queue};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  self.message = bridge__py_pack(NULL, values);
+  if (self.message == NULL) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(push_step, &self, timeout_ms, &interrupted);
+  bridge_message_release(self.message);
+  return none_or_raise(status, interrupted);
+}
+
+PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values)
+{
+  bridge_message *message = bridge__py_pack(NULL, values);
+  if (message == NULL) {
+    return NULL;
+  }
+  bridge_status status = bridge_queue_push_timeout(queue, &message, 0);
+  if (status == BRIDGE_EFULL) {
+    Py_BEGIN_ALLOW_THREADS status = bridge_queue_push(queue, &message);
+    Py_END_ALLOW_THREADS
+  }
+  bridge_message_release(message);
+  return none_or_raise(status, false);
+}
+
+static bridge_status pop_step(void *context, int timeout_ms)
+{
+  exchange *self = context;
+  return bridge_queue_pop(self->queue, &self->message, timeout_ms);
+}
+
+/* Put back what cannot be given to the caller.  The exception that says why
+   stays set. */
+static void put_back(bridge_queue *queue, bridge_message **message)
+{
+  if (*message != NULL && bridge_queue_unpop(queue, message) != BRIDGE_OK) {
+    bridge_message_release(*message);
+    *message = NULL;
+  }
+}
+
+PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  exchange self = {.queue = queue};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(pop_step, &self, timeout_ms, &interrupted);
+  PyObject *result = NULL;
+  if (!interrupted && status == BRIDGE_OK) {
+    result = bridge__py_unpack(self.message);
+  } else if (!interrupted) {
+    bridge__py_raise(status, NULL);
+  }
+  if (result == NULL) {
+    put_back(queue, &self.message);
+  }
+  bridge_message_release(self.message);
+  return result;
+}
+
+static bridge_status batch_step(void *context, int timeout_ms)
+{
+  exchange *self = context;
+  return bridge_queue_pop_batch(self->queue, self->batch, self->limit,
+                                &self->count, timeout_ms);
+}
+
+/* Values of as many messages as can be read; the rest goes back in order.  NULL
+   if the first one cannot be read. */
+static PyObject *unpack_batch(exchange *self)
+{
+  PyObject *list = PyList_New(0);
+  size_t read = 0;
+  while (list != NULL && read < self->count) {
+    PyObject *value = bridge__py_unpack(self->batch[read]);
+    int failed = value == NULL ? -1 : PyList_Append(list, value);
+    Py_XDECREF(value);
+    if (failed != 0) {
+      break;
+    }
+    bridge_message_release(self->batch[read++]);
+  }
+  while (self->count > read) {
+    put_back(self->queue, &self->batch[--self->count]);
+  }
+  if (PyErr_Occurred() && read > 0) {
+    PyErr_Clear(); /* the next call meets it first */
+  }
+  if (PyErr_Occurred()) {
+    Py_CLEAR(list);
+  }
+  return list;
+}
+
+static PyObject *pop_batch(exchange *self, int64_t timeout_ms)
+{
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(batch_step, self, timeout_ms, &interrupted);
+  if (interrupted) {
+    size_t count = status == BRIDGE_OK ? self->count : 0;
+    while (count > 0) {
+      put_back(self->queue, &self->batch[--count]);
+    }
+    return NULL;
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  return unpack_batch(self);
+}
+
+PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
+                                     PyObject *limit,
+                                     PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  Py_ssize_t most = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
+  if ((most == -1 && PyErr_Occurred()) ||
+      !bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  if (most < 1) {
+    bridge__py_raise_format(BRIDGE_EINVAL, "a batch has a limit from 1, not %R",
+                            limit);
+    return NULL;
+  }
+  /* A limit may be a way to say "all"; the next call takes the rest. */
+  exchange self = {.queue = queue,
+                   .limit = most > 65536 ? 65536 : (size_t)most};
+  self.batch = PyMem_Calloc(self.limit, sizeof(bridge_message *));
+  if (self.batch == NULL) {
+    return PyErr_NoMemory();
+  }
+  PyObject *list = pop_batch(&self, timeout_ms);
+  PyMem_Free(self.batch);
+  return list;
+}
+
+/* ---- Waker ------------------------------------------------------------------------- */
+
+static bridge_status waker_step(void *context, int timeout_ms)
+{
+  return bridge_waker_wait(context, timeout_ms);
+}
+
+PyObject *bridge__py_waker_wait(bridge_waker *waker, PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait(waker_step, waker, timeout_ms, &interrupted);
+  return none_or_raise(status, interrupted);
+}
