@@ -108,8 +108,11 @@ BRIDGE_API void bridge_state_release(bridge_state *state);
  *                         NULL
  * @param[out] error       more about a failure; may be NULL
  * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ESCRIPT; BRIDGE_ENOMEM;
- *         BRIDGE_ETYPE if an argument or a result cannot cross;
- *         BRIDGE_EDEADLOCK from within the state; BRIDGE_EINVAL
+ *         BRIDGE_ETYPE if an argument or a result cannot cross; BRIDGE_EOVERFLOW
+ *         if an argument does not fit Lua's integers; BRIDGE_ELIMIT if a result
+ *         is too deep or too large; BRIDGE_EDEADLOCK from within the state;
+ *         BRIDGE_ECANCELLED if the calling worker is cancelled while it waits for
+ *         the state; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */
@@ -122,12 +125,13 @@ BRIDGE_API bridge_status bridge_state_run(bridge_state *state,
                                           bridge_error **error);
 
 /**
- * How much memory the state's values take.
+ * How much memory the state's values take, with those of the libraries.
  *
  * @param state       the state
  * @param[out] used   bytes now; may be NULL
  * @param[out] peak   most bytes ever; may be NULL
- * @param[out] limit  the limit, 0 for none; may be NULL
+ * @param[out] limit  most bytes that there can be, which is the limit of the
+ *                    options and what the libraries took; 0 for none; may be NULL
  * @return BRIDGE_OK or BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
@@ -144,8 +148,8 @@ BRIDGE_API bridge_status bridge_state_memory(const bridge_state *state,
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @param[out] lua    its main thread; yours until bridge_state_leave
  * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK if this thread holds it
- *         already; BRIDGE_ECANCELLED if the calling worker is cancelled;
- *         BRIDGE_EINVAL
+ *         already; BRIDGE_ECANCELLED if the calling worker is cancelled while it
+ *         waits; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */

@@ -13,6 +13,7 @@ struct bridge_state {
   lua_State *main; /* never runs anything but protected calls of ours */
   bridge__heap heap;
   bridge__hold hold;
+  unsigned process; /* which made it */
   char *name;
   bool binary_chunks;
   bool tracebacks;

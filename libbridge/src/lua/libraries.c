@@ -1,0 +1,205 @@
+/* Libraries: fills a new state, once, before anybody's script runs in it. */
+#include "lua/libraries.h"
+
+#include "base/interrupt.h"
+#include "lua/builtin.h"
+#include "lua/hold.h"
+#include "message/error.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct library {
+  const char *option; /* what people call it */
+  const char *name;   /* what Lua calls it */
+  lua_CFunction open;
+} library;
+
+/* In the order of Lua's own luaL_openlibs. */
+static const library libraries[] = {
+    {"base", LUA_GNAME, luaopen_base},
+    {"package", LUA_LOADLIBNAME, luaopen_package},
+    {"coroutine", LUA_COLIBNAME, luaopen_coroutine},
+    {"table", LUA_TABLIBNAME, luaopen_table},
+    {"io", LUA_IOLIBNAME, luaopen_io},
+    {"os", LUA_OSLIBNAME, luaopen_os},
+    {"string", LUA_STRLIBNAME, luaopen_string},
+    {"math", LUA_MATHLIBNAME, luaopen_math},
+    {"utf8", LUA_UTF8LIBNAME, luaopen_utf8},
+    {"debug", LUA_DBLIBNAME, luaopen_debug},
+};
+
+#define LIBRARY_COUNT (sizeof libraries / sizeof libraries[0])
+#define ALL_LIBRARIES ((1U << LIBRARY_COUNT) - 1)
+
+/* ---- Names ---- */
+
+static unsigned library_bit(const char *name, size_t size)
+{
+  for (size_t i = 0; i < LIBRARY_COUNT; i++) {
+    if (strlen(libraries[i].option) == size &&
+        memcmp(libraries[i].option, name, size) == 0) {
+      return 1U << i;
+    }
+  }
+  return 0;
+}
+
+/* The next name, without the spaces around it. */
+static const char *next_name(const char **names, size_t *size)
+{
+  const char *name = *names + strspn(*names, " \t\n");
+  const char *stop = name + strcspn(name, ",");
+  *names = *stop == ',' ? stop + 1 : stop;
+  while (stop > name && strchr(" \t\n", stop[-1]) != NULL) {
+    stop--;
+  }
+  *size = (size_t)(stop - name);
+  return name;
+}
+
+bridge_status bridge__libraries_parse(const char *names,
+                                      unsigned *set,
+                                      bridge_error **error)
+{
+  *set = names == NULL ? ALL_LIBRARIES : 0;
+  while (names != NULL && *names != '\0') {
+    size_t size = 0;
+    const char *name = next_name(&names, &size);
+    unsigned bit = library_bit(name, size);
+    if (bit == 0 && size > 0) {
+      int shown = size < 80 ? (int)size : 80;
+      return bridge__error_give(
+          error,
+          bridge__error_format(BRIDGE_ENOTFOUND,
+                               "there is no standard library '%.*s'", shown,
+                               name),
+          BRIDGE_ENOTFOUND);
+    }
+    *set |= bit;
+  }
+  return BRIDGE_OK;
+}
+
+/* ---- Opening C modules, one at a time ----
+   Modules fill process-wide tables when they are first opened, generated ones
+   among them, and most never thought of threads. */
+
+/* Made when first needed, and once more by the child of a fork, for whom it may
+   have been held for ever.  `ready` is twice the number of the process, and one
+   more while the hold is being made; plus 2, so that 0 is neither. */
+static struct {
+  atomic_uint ready;
+  bridge__hold hold;
+} opening;
+
+static void make_opening(void)
+{
+  unsigned done = 2 * bridge__process() + 2;
+  /* acquire: takes the hold that the release below publishes */
+  unsigned seen = atomic_load_explicit(&opening.ready, memory_order_acquire);
+  while (seen != done) {
+    if (seen == done + 1) {
+      bridge__yield();
+      /* acquire: as above */
+      seen = atomic_load_explicit(&opening.ready, memory_order_acquire);
+    } else if (atomic_compare_exchange_strong_explicit(
+                   &opening.ready, &seen, done + 1,
+                   /* acquire: as above, when another was faster */
+                   memory_order_acquire, memory_order_acquire)) {
+      bridge__hold_init(&opening.hold);
+      /* release: publishes the hold */
+      atomic_store_explicit(&opening.ready, done, memory_order_release);
+      seen = done;
+    }
+  }
+}
+
+/* Runs an opener, with its arguments, while no other one runs in the process. An
+   opener that requires another module has the hold already. */
+static int open_alone(lua_State *L)
+{
+  bridge_state_open *const *open = lua_touserdata(L, lua_upvalueindex(1));
+  int arguments = lua_gettop(L);
+  make_opening();
+  bridge__interrupt *interrupt = bridge__interrupt_bind(NULL);
+  bridge_status status = bridge__hold_enter(&opening.hold, -1);
+  bridge__interrupt_bind(interrupt);
+  if (status != BRIDGE_OK && status != BRIDGE_EDEADLOCK) {
+    return luaL_error(L, "cannot open a module: %s",
+                      bridge_status_text(status));
+  }
+  lua_pushcfunction(L, *open);
+  lua_insert(L, 1);
+  int code = lua_pcall(L, arguments, 1, 0);
+  if (status == BRIDGE_OK) {
+    bridge__hold_leave(&opening.hold);
+  }
+  return code == LUA_OK ? 1 : lua_error(L);
+}
+
+static void push_opener(lua_State *L, bridge_state_open *open)
+{
+  bridge_state_open **box = lua_newuserdatauv(L, sizeof *box, 0);
+  *box = open;
+  lua_pushcclosure(L, open_alone, 1);
+}
+
+static void preload(lua_State *L, const bridge_module *modules, size_t count)
+{
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  for (size_t i = 0; i < count; i++) {
+    push_opener(L, modules[i].open);
+    lua_setfield(L, -2, modules[i].name);
+  }
+  lua_pop(L, 1);
+}
+
+void bridge__libraries_open_builtin(lua_State *L)
+{
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (size_t i = 0; i < bridge__builtin_count; i++) {
+    const bridge_module *module = &bridge__builtin_modules[i];
+    if (lua_getfield(L, -1, module->name) == LUA_TNIL) {
+      push_opener(L, module->open);
+      lua_pushstring(L, module->name);
+      lua_call(L, 1, 1);
+      lua_setfield(L, -3, module->name);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- Opening the state ---- */
+
+static void set_path(lua_State *L, const char *field, const char *value)
+{
+  if (value != NULL && lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, field);
+  }
+  lua_settop(L, 0);
+}
+
+void bridge__libraries_open(lua_State *L,
+                            const bridge_state_options *options,
+                            unsigned set)
+{
+  for (size_t i = 0; i < LIBRARY_COUNT; i++) {
+    if ((set & (1U << i)) != 0) {
+      luaL_requiref(L, libraries[i].name, libraries[i].open, 1);
+      lua_pop(L, 1);
+    }
+  }
+  preload(L, bridge__builtin_modules, bridge__builtin_count);
+  preload(L, options->modules, options->module_count);
+  set_path(L, "path", options->path);
+  set_path(L, "cpath", options->cpath);
+  if (!options->binary_chunks) {
+    bridge__libraries_text_only(L);
+  }
+}

@@ -1,0 +1,661 @@
+/* Pack: Lua values into a message, on their way out of a state.
+
+   Nothing here raises an error or calls a metamethod, so that it may run outside
+   of any protected call; what may raise is done in one of its own.  Nesting uses
+   a stack of frames and not the C stack, so that no table is too deep for it. */
+#include "lua/path.h"
+#include "lua/values.h"
+
+#include <lauxlib.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* What was written already: the address of a table, a function or an upvalue,
+   and its number in the message.  Few are found by looking at all of them, many
+   by hashing. */
+#define SEEN_FEW 8
+
+typedef struct entry {
+  const void *key;
+  size_t number;
+} entry;
+
+typedef struct seen {
+  entry few[SEEN_FEW];
+  entry *table;    /* NULL while there are few */
+  size_t capacity; /* of the table: a power of two */
+  size_t used;
+  size_t next; /* the number of the next one */
+} seen;
+
+/* A container that is being written.  Its values stand on the Lua stack above
+   `top`: an element; or a key and its value; or an upvalue. */
+typedef struct frame {
+  bridge_type kind;
+  int object; /* stack index of the table or function */
+  int top;
+  bool in_value; /* MAP: the key is written, its value comes next */
+  lua_Integer at;
+  lua_Integer count;
+  const char *upvalue; /* FUNCTION: the name of the current one */
+} frame;
+
+typedef struct packer {
+  lua_State *L;
+  bridge_message *message;
+  lua_Alloc allocate;
+  void *allocate_user;
+  const void *globals;
+  const bridge__handles *handles;
+  seen containers;
+  seen upvalues;
+  frame *frames;
+  size_t depth;
+  size_t capacity;
+  char *dump;
+  size_t dump_size;
+  size_t dump_capacity;
+  const char *reason; /* why a value cannot cross */
+} packer;
+
+static bridge_status refuse(packer *p, const char *reason)
+{
+  p->reason = reason;
+  return BRIDGE_ETYPE;
+}
+
+/* ---- Memory: that of the state, so that its limit counts it ---- */
+
+static void *resize(packer *p, void *block, size_t old, size_t size)
+{
+  return p->allocate(p->allocate_user, block, block == NULL ? 0 : old, size);
+}
+
+static void release(packer *p, void *block, size_t size)
+{
+  if (block != NULL) {
+    p->allocate(p->allocate_user, block, size, 0);
+  }
+}
+
+/* ---- What was seen ---- */
+
+static size_t slot_of(const void *key, size_t capacity)
+{
+  uint64_t bits = (uint64_t)(uintptr_t)key;
+  bits = (bits ^ (bits >> 29)) * UINT64_C(0x9e3779b97f4a7c15);
+  return (size_t)(bits >> 32) & (capacity - 1);
+}
+
+static entry *probe(entry *table, size_t capacity, const void *key)
+{
+  size_t at = slot_of(key, capacity);
+  while (table[at].key != NULL && table[at].key != key) {
+    at = (at + 1) & (capacity - 1);
+  }
+  return &table[at];
+}
+
+static bool seen_find(const seen *s, const void *key, size_t *number)
+{
+  if (s->table != NULL) {
+    const entry *found = probe(s->table, s->capacity, key);
+    *number = found->number;
+    return found->key != NULL;
+  }
+  for (size_t i = 0; i < s->used; i++) {
+    if (s->few[i].key == key) {
+      *number = s->few[i].number;
+      return true;
+    }
+  }
+  return false;
+}
+
+static bool seen_grow(packer *p, seen *s)
+{
+  size_t capacity = s->table == NULL ? SEEN_FEW * 4 : s->capacity * 2;
+  entry *table = resize(p, NULL, 0, capacity * sizeof *table);
+  if (table == NULL) {
+    return false;
+  }
+  memset(table, 0, capacity * sizeof *table);
+  const entry *from = s->table == NULL ? s->few : s->table;
+  size_t count = s->table == NULL ? s->used : s->capacity;
+  for (size_t i = 0; i < count; i++) {
+    if (from[i].key != NULL) {
+      *probe(table, capacity, from[i].key) = from[i];
+    }
+  }
+  release(p, s->table, s->capacity * sizeof *s->table);
+  s->table = table;
+  s->capacity = capacity;
+  return true;
+}
+
+/* Give the next number to `key`, which was not seen. */
+static bridge_status seen_add(packer *p, seen *s, const void *key)
+{
+  bool full =
+      s->table == NULL ? s->used == SEEN_FEW : s->used * 2 > s->capacity;
+  if (full && !seen_grow(p, s)) {
+    return BRIDGE_ENOMEM;
+  }
+  entry *place =
+      s->table == NULL ? &s->few[s->used] : probe(s->table, s->capacity, key);
+  place->key = key;
+  place->number = s->next++;
+  s->used++;
+  return BRIDGE_OK;
+}
+
+/* ---- Frames ---- */
+
+static bridge_status push_frame(packer *p,
+                                bridge_type kind,
+                                int object,
+                                lua_Integer count)
+{
+  if (p->depth == p->capacity) {
+    size_t capacity = p->capacity == 0 ? 16 : p->capacity * 2;
+    frame *frames = resize(p, p->frames, p->capacity * sizeof *frames,
+                           capacity * sizeof *frames);
+    if (frames == NULL) {
+      return BRIDGE_ENOMEM;
+    }
+    p->frames = frames;
+    p->capacity = capacity;
+  }
+  p->frames[p->depth++] = (frame){.kind = kind,
+                                  .object = object,
+                                  .top = lua_gettop(p->L),
+                                  .at = 0,
+                                  .count = count};
+  return BRIDGE_OK;
+}
+
+/* The message has begun a container for the object at a stack index. */
+static bridge_status begun(packer *p,
+                           bridge_type kind,
+                           int object,
+                           lua_Integer count)
+{
+  bridge_status status =
+      seen_add(p, &p->containers, lua_topointer(p->L, object));
+  return status == BRIDGE_OK ? push_frame(p, kind, object, count) : status;
+}
+
+static bool deep_enough(packer *p)
+{
+  if (p->depth < BRIDGE_DEPTH_MAX) {
+    return false;
+  }
+  p->reason = "nested deeper than 1000";
+  return true;
+}
+
+/* ---- Tables ---- */
+
+/* Whether the keys are exactly 1 to n, and how many there are. */
+static bool is_array(lua_State *L, int table, size_t *count)
+{
+  lua_Unsigned border = lua_rawlen(L, table);
+  bool array = true;
+  *count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_pop(L, 1);
+    ++*count;
+    /* Below 1 wraps around to more than any border. */
+    array = array && lua_isinteger(L, -1) &&
+            (lua_Unsigned)lua_tointeger(L, -1) - 1 < border;
+  }
+  return array && *count == border;
+}
+
+static bridge_status pack_table(packer *p, int index)
+{
+  const void *identity = lua_topointer(p->L, index);
+  if (identity == p->globals) {
+    return bridge_message_write_globals(p->message);
+  }
+  size_t number = 0;
+  if (seen_find(&p->containers, identity, &number)) {
+    return bridge_message_write_reference(p->message, number);
+  }
+  if (deep_enough(p)) {
+    return BRIDGE_ELIMIT;
+  }
+  size_t count = 0;
+  bool array = is_array(p->L, index, &count);
+  bridge_status status = array ? bridge_message_begin_array(p->message, count)
+                               : bridge_message_begin_map(p->message, count);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = begun(p, array ? BRIDGE_TYPE_ARRAY : BRIDGE_TYPE_MAP, index,
+                 (lua_Integer)count);
+  if (status == BRIDGE_OK && !array) {
+    lua_pushnil(p->L); /* the key before the first */
+  }
+  return status;
+}
+
+/* ---- Functions ---- */
+
+static int write_dump(lua_State *L, const void *data, size_t size, void *user)
+{
+  (void)L;
+  packer *p = user;
+  if (size > BRIDGE_SIZE_MAX - p->dump_size) {
+    return 1;
+  }
+  if (size > p->dump_capacity - p->dump_size) {
+    size_t capacity = (p->dump_size + size) * 2;
+    char *dump = resize(p, p->dump, p->dump_capacity, capacity);
+    if (dump == NULL) {
+      return 1;
+    }
+    p->dump = dump;
+    p->dump_capacity = capacity;
+  }
+  if (size > 0) {
+    memcpy(p->dump + p->dump_size, data, size);
+    p->dump_size += size;
+  }
+  return 0;
+}
+
+static bridge_status dump_function(packer *p, int index)
+{
+  p->dump_size = 0;
+  lua_pushvalue(p->L, index);
+  int failed = lua_dump(p->L, write_dump, p, 0);
+  lua_pop(p->L, 1);
+  return failed ? BRIDGE_ENOMEM : BRIDGE_OK;
+}
+
+static size_t count_upvalues(lua_State *L, int index)
+{
+  int count = 0;
+  while (lua_getupvalue(L, index, count + 1) != NULL) {
+    lua_pop(L, 1);
+    count++;
+  }
+  return (size_t)count;
+}
+
+static bridge_status pack_c_function(packer *p, int index)
+{
+  if (count_upvalues(p->L, index) != 0) {
+    return refuse(p, "a C function with upvalues cannot cross");
+  }
+  bridge_function *function = (bridge_function *)lua_tocfunction(p->L, index);
+  return bridge_message_write_cfunction(p->message, function);
+}
+
+static bridge_status pack_function(packer *p, int index)
+{
+  if (lua_iscfunction(p->L, index)) {
+    return pack_c_function(p, index);
+  }
+  size_t number = 0;
+  if (seen_find(&p->containers, lua_topointer(p->L, index), &number)) {
+    return bridge_message_write_reference(p->message, number);
+  }
+  if (deep_enough(p)) {
+    return BRIDGE_ELIMIT;
+  }
+  size_t upvalues = count_upvalues(p->L, index);
+  bridge_status status = dump_function(p, index);
+  if (status == BRIDGE_OK) {
+    status = bridge_message_begin_function(p->message, upvalues);
+  }
+  if (status == BRIDGE_OK) {
+    status = bridge_message_write_binary(p->message, p->dump, p->dump_size);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  return begun(p, BRIDGE_TYPE_FUNCTION, index, (lua_Integer)upvalues);
+}
+
+/* ---- Handles ---- */
+
+static int find_handles(lua_State *L)
+{
+  const bridge__handles **out = lua_touserdata(L, 1);
+  lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  *out = lua_touserdata(L, -1);
+  return 0;
+}
+
+static bridge_status seek_handles(packer *p)
+{
+  if (p->handles != NULL) {
+    return BRIDGE_OK;
+  }
+  lua_pushcfunction(p->L, find_handles);
+  lua_pushlightuserdata(p->L, &p->handles);
+  if (lua_pcall(p->L, 1, 0, 0) != LUA_OK) {
+    lua_pop(p->L, 1);
+    return BRIDGE_ENOMEM;
+  }
+  return BRIDGE_OK;
+}
+
+static bridge_status pack_userdata(packer *p, int index)
+{
+  bridge_status status = seek_handles(p);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_handle_kind kind = BRIDGE_HANDLE_NONE;
+  void *handle = NULL;
+  if (p->handles != NULL) {
+    kind = p->handles->get(p->L, index, &handle);
+  }
+  if (kind == BRIDGE_HANDLE_NONE) {
+    return refuse(p, "a userdata cannot cross");
+  }
+  if (handle == NULL) {
+    return refuse(p, "a handle that was released cannot cross");
+  }
+  status = bridge_message_write_handle(p->message, kind, handle);
+  if (status == BRIDGE_EBUSY) {
+    p->reason = "a buffer that is being written cannot cross";
+  }
+  return status;
+}
+
+/* ---- Values ---- */
+
+static bridge_status pack_number(packer *p, int index)
+{
+  if (lua_isinteger(p->L, index)) {
+    return bridge_message_write_integer(p->message, lua_tointeger(p->L, index));
+  }
+  return bridge_message_write_float(p->message, lua_tonumber(p->L, index));
+}
+
+static bridge_status pack_string(packer *p, int index)
+{
+  size_t size = 0;
+  const char *data = lua_tolstring(p->L, index, &size);
+  return bridge_message_write_string(p->message, data, size);
+}
+
+/* Write the value at an absolute stack index.  Of a container only the beginning
+   is written: its frame is on top then. */
+static bridge_status pack_value(packer *p, int index)
+{
+  /* Enough for whatever one value pushes, and for the call that finds handles
+     or makes the text of an error. */
+  if (!lua_checkstack(p->L, 8)) {
+    return BRIDGE_ENOMEM;
+  }
+  switch (lua_type(p->L, index)) {
+  case LUA_TNIL:
+    return bridge_message_write_nil(p->message);
+  case LUA_TBOOLEAN:
+    return bridge_message_write_boolean(p->message,
+                                        lua_toboolean(p->L, index) != 0);
+  case LUA_TNUMBER:
+    return pack_number(p, index);
+  case LUA_TSTRING:
+    return pack_string(p, index);
+  case LUA_TTABLE:
+    return pack_table(p, index);
+  case LUA_TFUNCTION:
+    return pack_function(p, index);
+  case LUA_TLIGHTUSERDATA:
+    return bridge_message_write_light(p->message, lua_touserdata(p->L, index));
+  case LUA_TUSERDATA:
+    return pack_userdata(p, index);
+  default:
+    return refuse(p, "a coroutine cannot cross");
+  }
+}
+
+/* ---- One step through the innermost container ---- */
+
+static bridge_status end(packer *p)
+{
+  lua_settop(p->L, p->frames[p->depth - 1].top);
+  p->depth--;
+  return bridge_message_end(p->message);
+}
+
+static bridge_status next_element(packer *p, frame *f)
+{
+  lua_settop(p->L, f->top);
+  if (f->at == f->count) {
+    return end(p);
+  }
+  lua_rawgeti(p->L, f->object, ++f->at);
+  return pack_value(p, f->top + 1);
+}
+
+static bridge_status next_in_map(packer *p, frame *f)
+{
+  if (f->in_value) {
+    f->in_value = false;
+    lua_settop(p->L, f->top + 2);
+    f->at++;
+    return pack_value(p, f->top + 2);
+  }
+  lua_settop(p->L, f->top + 1); /* the key stays, for the one behind it */
+  if (lua_next(p->L, f->object) == 0) {
+    return end(p);
+  }
+  f->in_value = true;
+  return pack_value(p, f->top + 1);
+}
+
+static bridge_status next_upvalue(packer *p, frame *f)
+{
+  lua_settop(p->L, f->top);
+  if (f->at == f->count) {
+    return end(p);
+  }
+  f->at++;
+  const void *identity = lua_upvalueid(p->L, f->object, (int)f->at);
+  size_t number = 0;
+  if (seen_find(&p->upvalues, identity, &number)) {
+    return bridge_message_write_upvalue(p->message, number);
+  }
+  bridge_status status = seen_add(p, &p->upvalues, identity);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  f->upvalue = lua_getupvalue(p->L, f->object, (int)f->at);
+  return pack_value(p, f->top + 1);
+}
+
+static bridge_status step(packer *p)
+{
+  frame *f = &p->frames[p->depth - 1];
+  switch (f->kind) {
+  case BRIDGE_TYPE_ARRAY:
+    return next_element(p, f);
+  case BRIDGE_TYPE_MAP:
+    return next_in_map(p, f);
+  default:
+    return next_upvalue(p, f);
+  }
+}
+
+static bridge_status pack_all(packer *p, int first, int count, int *failed)
+{
+  for (int i = 0; i < count; i++) {
+    *failed = i;
+    bridge_status status = pack_value(p, first + i);
+    while (status == BRIDGE_OK && p->depth > 0) {
+      status = step(p);
+    }
+    if (status != BRIDGE_OK) {
+      return status;
+    }
+  }
+  return BRIDGE_OK;
+}
+
+/* ---- What the message has already ----
+   Numbers go on from those of the values before ours. */
+
+static void count_value(packer *p, const bridge_value *value)
+{
+  p->containers.next += value->type == BRIDGE_TYPE_ARRAY ||
+                        value->type == BRIDGE_TYPE_MAP ||
+                        value->type == BRIDGE_TYPE_FUNCTION;
+}
+
+/* How many values follow that stand within `value`. */
+static size_t inside(const bridge_value *value)
+{
+  switch (value->type) {
+  case BRIDGE_TYPE_ARRAY:
+  case BRIDGE_TYPE_FUNCTION:
+    return value->as.count;
+  case BRIDGE_TYPE_MAP:
+    return value->as.count * 2;
+  default:
+    return 0;
+  }
+}
+
+/* Upvalues are the values right inside of a function, but for the dump and for
+   those that were there before. */
+static bridge_status count_written(packer *p)
+{
+  struct {
+    size_t left;
+    bool function;
+  } open[BRIDGE_DEPTH_MAX + 1];
+  open[0].left = 0;
+  open[0].function = false;
+  bridge_reader reader;
+  bridge_status status = bridge_reader_init(&reader, p->message);
+  bridge_value value;
+  size_t depth = 0;
+  while (status == BRIDGE_OK &&
+         (status = bridge_reader_next(&reader, &value)) == BRIDGE_OK) {
+    while (depth > 0 && open[depth].left == 0) {
+      depth--;
+    }
+    open[depth].left -= depth > 0;
+    p->upvalues.next +=
+        open[depth].function && value.type != BRIDGE_TYPE_UPVALUE;
+    count_value(p, &value);
+    if (inside(&value) > 0 && depth < BRIDGE_DEPTH_MAX) {
+      depth++;
+      open[depth].left = inside(&value);
+      open[depth].function = value.type == BRIDGE_TYPE_FUNCTION;
+      if (open[depth].function) {
+        status = bridge_reader_skip(&reader); /* the dump */
+        open[depth].left--;
+      }
+    }
+  }
+  return status == BRIDGE_EEMPTY ? BRIDGE_OK : status;
+}
+
+/* ---- Failure ---- */
+
+static void describe(packer *p, bridge__path *path)
+{
+  for (size_t i = 0; i < p->depth; i++) {
+    const frame *f = &p->frames[i];
+    switch (f->kind) {
+    case BRIDGE_TYPE_ARRAY:
+      bridge__path_index(path, f->at);
+      break;
+    case BRIDGE_TYPE_MAP:
+      if (f->in_value) {
+        bridge__path_in_key(path);
+      } else {
+        bridge__path_key(path, p->L, f->top + 1);
+      }
+      break;
+    default:
+      bridge__path_upvalue(path, f->upvalue);
+      break;
+    }
+  }
+}
+
+static const char *reason_of(const packer *p, bridge_status status)
+{
+  if (p->reason != NULL) {
+    return p->reason;
+  }
+  switch (status) {
+  case BRIDGE_ENOMEM:
+    return "not enough memory";
+  case BRIDGE_ELIMIT:
+    return "the message would be larger than 1 GiB";
+  default:
+    return bridge_status_text(status);
+  }
+}
+
+static int push_text(lua_State *L)
+{
+  const bridge__path *path = lua_touserdata(L, 1);
+  lua_pushlstring(L, path->text, path->size);
+  return 1;
+}
+
+static void fail(packer *p, bridge_status status, int failed, int top)
+{
+  bridge__path path;
+  bridge__path_begin(&path, "argument", (size_t)failed + 1);
+  describe(p, &path);
+  bridge__path_end(&path, reason_of(p, status));
+  lua_settop(p->L, top);
+  /* Without memory for it this leaves Lua's own text, which says so. */
+  lua_pushcfunction(p->L, push_text);
+  lua_pushlightuserdata(p->L, &path);
+  lua_pcall(p->L, 1, 1, 0);
+}
+
+static void finish(packer *p)
+{
+  release(p, p->containers.table,
+          p->containers.capacity * sizeof *p->containers.table);
+  release(p, p->upvalues.table,
+          p->upvalues.capacity * sizeof *p->upvalues.table);
+  release(p, p->frames, p->capacity * sizeof *p->frames);
+  release(p, p->dump, p->dump_capacity);
+}
+
+bridge_status bridge__pack(lua_State *L,
+                           int first,
+                           int count,
+                           bridge_message *message)
+{
+  int top = lua_gettop(L);
+  size_t size = bridge_message_size(message);
+  packer p = {.L = L, .message = message};
+  p.allocate = lua_getallocf(L, &p.allocate_user);
+  int failed = 0;
+
+  bridge_status status = lua_checkstack(L, 8) ? BRIDGE_OK : BRIDGE_ENOMEM;
+  if (status == BRIDGE_OK && size > 0) {
+    status = count_written(&p);
+  }
+  if (status == BRIDGE_OK) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    p.globals = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    status = pack_all(&p, lua_absindex(L, first), count, &failed);
+  }
+  if (status != BRIDGE_OK) {
+    fail(&p, status, failed, top);
+    bridge_message_truncate(message, size);
+  }
+  finish(&p);
+  return status;
+}

@@ -1,0 +1,338 @@
+/* Run: chunks, coroutines and values of a state that is held. */
+#include "lua/state.h"
+
+#include "base/memory.h"
+#include "lua/builtin.h"
+#include "lua/libraries.h"
+#include "lua/values.h"
+#include "message/error.h"
+#include "message/message.h"
+
+#include <lauxlib.h>
+
+#include <string.h>
+
+/* ---- Errors as text on a stack ---- */
+
+/* Take the text on top of `L`: an error for the caller. */
+static bridge_status take_text(lua_State *L,
+                               bridge_status status,
+                               bridge_error **error)
+{
+  size_t size = 0;
+  const char *text = NULL;
+  if (lua_type(L, -1) == LUA_TSTRING) { /* then nothing is converted */
+    text = lua_tolstring(L, -1, &size);
+  }
+  bridge_error *e = NULL;
+  if (error != NULL) {
+    e = bridge__error_create(status, text == NULL ? "" : text, size);
+  }
+  lua_pop(L, 1);
+  return bridge__error_give(error, e, status);
+}
+
+static bridge_status no_memory(bridge_error **error)
+{
+  static const char text[] = "not enough memory";
+  bridge_error *e = NULL;
+  if (error != NULL) {
+    e = bridge__error_create(BRIDGE_ENOMEM, text, sizeof text - 1);
+  }
+  return bridge__error_give(error, e, BRIDGE_ENOMEM);
+}
+
+/* ---- Chunks ---- */
+
+bridge_status bridge__state_load(bridge_state *state,
+                                 lua_State *L,
+                                 const char *source,
+                                 size_t size,
+                                 const char *name,
+                                 bridge_error **error)
+{
+  if (!lua_checkstack(L, 4)) {
+    return no_memory(error);
+  }
+  char *copy = NULL; /* the source with a NUL behind it, as its own name */
+  if (name == NULL) {
+    copy = bridge__copy_text(source, size);
+    if (copy == NULL) {
+      return no_memory(error);
+    }
+  }
+  int code = luaL_loadbufferx(L, source == NULL ? "" : source, size,
+                              name == NULL ? copy : name,
+                              state->binary_chunks ? "bt" : "t");
+  bridge__free(copy);
+  if (code == LUA_OK) {
+    return BRIDGE_OK;
+  }
+  return take_text(L, code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESYNTAX,
+                   error);
+}
+
+/* ---- Coroutines ---- */
+
+typedef struct new_thread {
+  lua_State *L;
+  int anchor;
+} new_thread;
+
+static int make_thread(lua_State *L)
+{
+  new_thread *job = lua_touserdata(L, 1);
+  job->L = lua_newthread(L);
+  job->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+bridge_status bridge__state_thread(bridge_state *state,
+                                   lua_State **out,
+                                   int *anchor)
+{
+  lua_State *main = state->main;
+  if (!lua_checkstack(main, 4)) {
+    return BRIDGE_ENOMEM;
+  }
+  new_thread job = {NULL, LUA_NOREF};
+  lua_pushcfunction(main, make_thread);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 1, 0, 0) != LUA_OK) {
+    lua_pop(main, 1);
+    return BRIDGE_ENOMEM;
+  }
+  *out = job.L;
+  *anchor = job.anchor;
+  return BRIDGE_OK;
+}
+
+void bridge__state_drop_thread(bridge_state *state, lua_State *L, int anchor)
+{
+  lua_resetthread(L); /* protected by itself */
+  /* Sets fields that are there, so that it needs no memory. */
+  luaL_unref(state->main, LUA_REGISTRYINDEX, anchor);
+}
+
+/* ---- Values ---- */
+
+/* Let main hold copies of values whose coroutine cannot make calls: it yielded,
+   or it died. */
+static bool borrow(lua_State *L, lua_State *main, int first, int count)
+{
+  if (!lua_checkstack(L, count) || !lua_checkstack(main, count + 8)) {
+    return false;
+  }
+  for (int i = 0; i < count; i++) {
+    lua_pushvalue(L, first + i);
+  }
+  lua_xmove(L, main, count);
+  return true;
+}
+
+static bridge_status pack_in(lua_State *L,
+                             int first,
+                             int count,
+                             bridge_message *message,
+                             bridge_error **error)
+{
+  bridge_status status = bridge__pack(L, first, count, message);
+  return status == BRIDGE_OK ? status : take_text(L, status, error);
+}
+
+bridge_status bridge__state_pack(bridge_state *state,
+                                 lua_State *L,
+                                 int first,
+                                 int count,
+                                 bridge_message *message,
+                                 bridge_error **error)
+{
+  first = lua_absindex(L, first);
+  if (lua_status(L) == LUA_OK) {
+    return pack_in(L, first, count, message, error);
+  }
+  int top = lua_gettop(state->main);
+  if (!borrow(L, state->main, first, count)) {
+    return no_memory(error);
+  }
+  bridge_status status = pack_in(state->main, top + 1, count, message, error);
+  lua_settop(state->main, top);
+  return status;
+}
+
+typedef struct unpacking {
+  const bridge_message *message;
+  bridge_status status;
+  int count;
+} unpacking;
+
+static bool has_handles(const bridge_message *message)
+{
+  for (size_t i = 0; i < message->slot_count; i++) {
+    if (message->slots[i].type == BRIDGE_TYPE_HANDLE) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void open_bridge(lua_State *L)
+{
+  if (lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES) == LUA_TNIL) {
+    bridge__libraries_open_builtin(L);
+  }
+  lua_settop(L, 0);
+}
+
+static int unpack_protected(lua_State *L)
+{
+  unpacking *job = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  if (has_handles(job->message)) {
+    open_bridge(L);
+  }
+  job->status = bridge__unpack(L, job->message, &job->count);
+  return job->status == BRIDGE_OK ? job->count : 1;
+}
+
+/* On the main stack, for `L` may be waiting in a yield. */
+bridge_status bridge__state_unpack(bridge_state *state,
+                                   lua_State *L,
+                                   const bridge_message *message,
+                                   int *count,
+                                   bridge_error **error)
+{
+  lua_State *main = state->main;
+  int top = lua_gettop(main);
+  *count = 0;
+  if (!lua_checkstack(main, 4)) {
+    return no_memory(error);
+  }
+  unpacking job = {message, BRIDGE_OK, 0};
+  lua_pushcfunction(main, unpack_protected);
+  lua_pushlightuserdata(main, &job);
+  int code = lua_pcall(main, 1, LUA_MULTRET, 0);
+  if (code != LUA_OK) {
+    job.status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ETYPE;
+  }
+  if (job.status != BRIDGE_OK) {
+    return take_text(main, job.status, error);
+  }
+  if (!lua_checkstack(L, job.count + 1)) {
+    lua_settop(main, top);
+    return no_memory(error);
+  }
+  lua_xmove(main, L, job.count);
+  *count = job.count;
+  return BRIDGE_OK;
+}
+
+/* ---- A chunk from beginning to end ---- */
+
+typedef struct run {
+  const char *source;
+  size_t size;
+  const char *name;
+  bridge_message **arguments;
+  bridge_message **results;
+  bridge_error **error;
+} run;
+
+static bridge_status take_results(bridge_state *state,
+                                  lua_State *L,
+                                  int count,
+                                  const run *r)
+{
+  if (r->results == NULL) {
+    return BRIDGE_OK;
+  }
+  bridge_message *message = NULL;
+  bridge_status status = bridge_message_create(&message, 0);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__state_pack(state, L, lua_gettop(L) - count + 1, count,
+                              message, r->error);
+  if (status != BRIDGE_OK) {
+    bridge_message_release(message);
+    return status;
+  }
+  *r->results = message;
+  return BRIDGE_OK;
+}
+
+static bridge_status resume(bridge_state *state,
+                            lua_State *L,
+                            int arguments,
+                            const run *r)
+{
+  int count = 0;
+  int code = lua_resume(L, NULL, arguments, &count);
+  if (code == LUA_OK) {
+    return take_results(state, L, count, r);
+  }
+  bridge_status status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+  return bridge__error_give(
+      r->error, r->error == NULL ? NULL : bridge__state_error(state, L, code),
+      status);
+}
+
+static bridge_status prepare(bridge_state *state,
+                             lua_State *L,
+                             const run *r,
+                             int *arguments)
+{
+  bridge_status status =
+      bridge__state_load(state, L, r->source, r->size, r->name, r->error);
+  if (status != BRIDGE_OK || r->arguments == NULL || *r->arguments == NULL) {
+    return status;
+  }
+  status = bridge__state_unpack(state, L, *r->arguments, arguments, r->error);
+  if (status == BRIDGE_OK) {
+    bridge_message_release(*r->arguments);
+    *r->arguments = NULL;
+  }
+  return status;
+}
+
+static bridge_status run_held(bridge_state *state, const run *r)
+{
+  lua_State *L = NULL;
+  int anchor = LUA_NOREF;
+  bridge_status status = bridge__state_thread(state, &L, &anchor);
+  if (status != BRIDGE_OK) {
+    return no_memory(r->error);
+  }
+  int arguments = 0;
+  status = prepare(state, L, r, &arguments);
+  if (status == BRIDGE_OK) {
+    status = resume(state, L, arguments, r);
+  }
+  bridge__state_drop_thread(state, L, anchor);
+  return status;
+}
+
+bridge_status bridge_state_run(bridge_state *state,
+                               const char *source,
+                               size_t size,
+                               const char *name,
+                               bridge_message **arguments,
+                               bridge_message **results,
+                               bridge_error **error)
+{
+  if (error != NULL) {
+    *error = NULL;
+  }
+  if (source == NULL && size > 0) {
+    return BRIDGE_EINVAL;
+  }
+  lua_State *main = NULL;
+  bridge_status status = bridge_state_enter(state, -1, &main);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  const run r = {source, size, name, arguments, results, error};
+  status = run_held(state, &r);
+  bridge_state_leave(state);
+  return status;
+}

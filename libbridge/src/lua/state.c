@@ -1,0 +1,258 @@
+/* State: makes a Lua state, hands it to one thread at a time, and closes it. */
+#include "lua/state.h"
+
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "lua/libraries.h"
+#include "message/error.h"
+
+#include <lauxlib.h>
+
+#include <string.h>
+
+void bridge_state_options_init(bridge_state_options *options)
+{
+  if (options != NULL) {
+    *options = (bridge_state_options){.version = BRIDGE_STATE_OPTIONS_VERSION,
+                                      .tracebacks = true};
+  }
+}
+
+/* ---- Making ---- */
+
+static bridge_status give(bridge_error **error,
+                          bridge_status status,
+                          const char *text)
+{
+  return bridge__error_give(
+      error, bridge__error_create(status, text, strlen(text)), status);
+}
+
+static bridge_status check(const bridge_state_options *options,
+                           bridge_error **error)
+{
+  if (options->version != BRIDGE_STATE_OPTIONS_VERSION) {
+    return bridge__error_give(
+        error,
+        bridge__error_format(BRIDGE_EVERSION,
+                             "state options of the unknown version %u",
+                             options->version),
+        BRIDGE_EVERSION);
+  }
+  if (options->modules == NULL && options->module_count > 0) {
+    return give(error, BRIDGE_EINVAL, "modules are counted but not given");
+  }
+  for (size_t i = 0; i < options->module_count; i++) {
+    if (options->modules[i].name == NULL || options->modules[i].open == NULL) {
+      return give(error, BRIDGE_EINVAL,
+                  "a module without a name or without a function to open it");
+    }
+  }
+  return BRIDGE_OK;
+}
+
+typedef struct opening {
+  const bridge_state_options *options;
+  unsigned set;
+} opening;
+
+static int open_protected(lua_State *L)
+{
+  const opening *o = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  bridge__libraries_open(L, o->options, o->set);
+  return 0;
+}
+
+static bridge_status open_libraries(bridge_state *state,
+                                    const opening *o,
+                                    bridge_error **error)
+{
+  lua_State *L = state->main;
+  lua_pushcfunction(L, open_protected);
+  lua_pushlightuserdata(L, (void *)o);
+  int code = lua_pcall(L, 1, 0, 0);
+  if (code == LUA_OK) {
+    return BRIDGE_OK;
+  }
+  if (code == LUA_ERRMEM) {
+    return give(error, BRIDGE_ENOMEM, "not enough memory for the libraries");
+  }
+  const char *text = lua_tostring(L, -1);
+  return give(error, BRIDGE_ESCRIPT,
+              text == NULL ? "the libraries cannot be opened" : text);
+}
+
+/* From now on: what the libraries took is not the script's. */
+static void arm(bridge_state *state, size_t memory_limit)
+{
+  if (memory_limit == 0) {
+    return;
+  }
+  /* relaxed: this thread wrote it */
+  size_t used = atomic_load_explicit(&state->heap.used, memory_order_relaxed);
+  size_t limit = 0;
+  if (!bridge__add(used, memory_limit, &limit)) {
+    limit = SIZE_MAX;
+  }
+  /* relaxed: the state has no second user yet */
+  atomic_store_explicit(&state->heap.limit, limit, memory_order_relaxed);
+}
+
+static bridge_status fill(bridge_state *state,
+                          const bridge_state_options *options,
+                          unsigned set,
+                          bridge_error **error)
+{
+  state->process = bridge__process();
+  state->binary_chunks = options->binary_chunks;
+  state->tracebacks = options->tracebacks;
+  if (options->name != NULL) {
+    state->name = bridge__copy_text(options->name, strlen(options->name));
+    if (state->name == NULL) {
+      return BRIDGE_ENOMEM;
+    }
+  }
+  state->main = lua_newstate(bridge__heap_allocate, &state->heap);
+  if (state->main == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  const opening o = {options, set};
+  bridge_status status = open_libraries(state, &o, error);
+  if (status == BRIDGE_OK) {
+    arm(state, options->memory_limit);
+  }
+  return status;
+}
+
+static void destroy(bridge_state *state)
+{
+  if (state->main != NULL) {
+    lua_close(state->main);
+  }
+  bridge__hold_destroy(&state->hold);
+  bridge__free(state->name);
+  bridge__free(state);
+}
+
+bridge_status bridge_state_create(bridge_state **out,
+                                  const bridge_state_options *options,
+                                  bridge_error **error)
+{
+  if (error != NULL) {
+    *error = NULL;
+  }
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_state_options defaults;
+  bridge_state_options_init(&defaults);
+  options = options == NULL ? &defaults : options;
+  unsigned set = 0;
+  bridge_status status = check(options, error);
+  if (status == BRIDGE_OK) {
+    status = bridge__libraries_parse(options->libraries, &set, error);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_state *state = bridge__allocate_zero(sizeof *state);
+  if (state == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  status = bridge__hold_init(&state->hold);
+  if (status != BRIDGE_OK) {
+    bridge__free(state);
+    return status;
+  }
+  status = fill(state, options, set, error);
+  if (status != BRIDGE_OK) {
+    destroy(state);
+    return status;
+  }
+  *out = state;
+  return BRIDGE_OK;
+}
+
+/* ---- Unmaking ---- */
+
+static bool forked(const bridge_state *state)
+{
+  return state->process != bridge__process();
+}
+
+void bridge_state_release(bridge_state *state)
+{
+  if (state == NULL) {
+    return;
+  }
+  if (forked(state)) {
+    /* The thread that held it in the parent is not here, and left it in the
+       middle of something: then only the small parts can go.  The mutex may be
+       locked for ever and is left alone. */
+    if (state->hold.holder == NULL) {
+      lua_close(state->main);
+    }
+    bridge__free(state->name);
+    bridge__free(state);
+    return;
+  }
+  /* Finalizers run now.  They see a state that is held, and a thread that still
+     uses it, against the rule, is waited for. */
+  bridge__interrupt *interrupt = bridge__interrupt_bind(NULL);
+  bridge__hold_enter(&state->hold, -1);
+  bridge__interrupt_bind(interrupt);
+  destroy(state);
+}
+
+/* ---- Using ---- */
+
+bridge_status bridge_state_enter(bridge_state *state,
+                                 int timeout_ms,
+                                 struct lua_State **lua)
+{
+  if (state == NULL || lua == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (forked(state)) {
+    return BRIDGE_EFORKED;
+  }
+  bridge_status status = bridge__hold_enter(&state->hold, timeout_ms);
+  if (status == BRIDGE_OK) {
+    *lua = state->main;
+  }
+  return status;
+}
+
+bridge_status bridge_state_leave(bridge_state *state)
+{
+  if (state == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  if (forked(state)) {
+    return BRIDGE_EFORKED;
+  }
+  return bridge__hold_leave(&state->hold);
+}
+
+static void look(const atomic_size_t *number, size_t *out)
+{
+  if (out != NULL) {
+    /* relaxed: a number to look at */
+    *out = atomic_load_explicit(number, memory_order_relaxed);
+  }
+}
+
+bridge_status bridge_state_memory(const bridge_state *state,
+                                  size_t *used,
+                                  size_t *peak,
+                                  size_t *limit)
+{
+  if (state == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  look(&state->heap.used, used);
+  look(&state->heap.peak, peak);
+  look(&state->heap.limit, limit);
+  return BRIDGE_OK;
+}

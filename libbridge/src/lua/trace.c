@@ -1,0 +1,167 @@
+/* Trace: what is known about an error, read from the coroutine that it killed,
+   before anything else runs on it. */
+#include "lua/state.h"
+
+#include "lua/values.h"
+#include "message/error.h"
+
+#include <lauxlib.h>
+
+#include <string.h>
+
+/* Levels of the call stack that are kept. */
+#define FRAMES_MAX 64
+/* Instructions that a __tostring may take. */
+#define PATIENCE 100000
+
+/* ---- Text ---- */
+
+/* Once the patience is over, every further instruction fails, so that a pcall in
+   the script does not help it. */
+static void lose_patience(lua_State *L, lua_Debug *ar)
+{
+  (void)ar;
+  lua_sethook(L, lose_patience, LUA_MASKCOUNT, 1);
+  luaL_error(L, "__tostring takes too long");
+}
+
+/* As lua.c shows error values. */
+static int describe(lua_State *L)
+{
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    lua_tostring(L, 1);
+    return 1;
+  }
+  if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+    return 1;
+  }
+  lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  return 1;
+}
+
+/* Let a coroutine of its own say what the value on top of `L` is, since that may
+   run the script's code. */
+static bridge_error *create_described(bridge_state *state, lua_State *L)
+{
+  static const char unknown[] = "(error object without a text)";
+  lua_State *speaker = NULL;
+  int anchor = LUA_NOREF;
+  bridge_status status = bridge__state_thread(state, &speaker, &anchor);
+  if (status != BRIDGE_OK || !lua_checkstack(L, 1)) {
+    return bridge__error_create(BRIDGE_ESCRIPT, unknown, sizeof unknown - 1);
+  }
+  lua_pushcfunction(speaker, describe);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, speaker, 1);
+  lua_sethook(speaker, lose_patience, LUA_MASKCOUNT, PATIENCE);
+  int count = 0;
+  const char *text = unknown;
+  size_t size = sizeof unknown - 1;
+  if (lua_resume(speaker, NULL, 1, &count) == LUA_OK && count == 1) {
+    text = lua_tolstring(speaker, -1, &size);
+  }
+  bridge_error *error = bridge__error_create(BRIDGE_ESCRIPT, text, size);
+  bridge__state_drop_thread(state, speaker, anchor);
+  return error;
+}
+
+static bridge_error *create(bridge_state *state, lua_State *L, int code)
+{
+  static const char no_memory[] = "not enough memory";
+  static const char yielded[] = "the chunk yielded, but nobody resumes it";
+  if (code == LUA_ERRMEM) {
+    return bridge__error_create(BRIDGE_ENOMEM, no_memory, sizeof no_memory - 1);
+  }
+  if (code == LUA_YIELD) {
+    return bridge__error_create(BRIDGE_ESCRIPT, yielded, sizeof yielded - 1);
+  }
+  if (lua_type(L, -1) == LUA_TSTRING) {
+    size_t size = 0;
+    const char *text = lua_tolstring(L, -1, &size);
+    return bridge__error_create(BRIDGE_ESCRIPT, text, size);
+  }
+  return create_described(state, L);
+}
+
+/* ---- Where ---- */
+
+static void add_frames(bridge_error *error, lua_State *L)
+{
+  lua_Debug ar;
+  for (int level = 0; level < FRAMES_MAX && lua_getstack(L, level, &ar);
+       level++) {
+    lua_getinfo(L, "Slnt", &ar);
+    const bridge_frame frame = {.source = ar.short_src,
+                                .name = ar.name == NULL ? "" : ar.name,
+                                .what = ar.what,
+                                .line = ar.currentline};
+    bridge__error_add_frame(error, &frame);
+  }
+}
+
+typedef struct tracing {
+  lua_State *L;
+  const char *name;
+} tracing;
+
+static int make_traceback(lua_State *L)
+{
+  const tracing *job = lua_touserdata(L, 1);
+  const char *title = NULL;
+  if (job->name != NULL) {
+    title = lua_pushfstring(L, "in %s:", job->name);
+  }
+  luaL_traceback(L, job->L, title, 0);
+  return 1;
+}
+
+static void add_traceback(bridge_error *error,
+                          bridge_state *state,
+                          lua_State *L)
+{
+  lua_State *main = state->main;
+  if (!lua_checkstack(main, 4)) {
+    return;
+  }
+  tracing job = {L, state->name};
+  lua_pushcfunction(main, make_traceback);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 1, 1, 0) == LUA_OK) {
+    bridge__error_set_traceback(error, lua_tostring(main, -1));
+  }
+  lua_pop(main, 1);
+}
+
+/* ---- What ---- */
+
+static void add_value(bridge_error *error, bridge_state *state, lua_State *L)
+{
+  bridge_message *value = NULL;
+  if (bridge_message_create(&value, 0) != BRIDGE_OK) {
+    return;
+  }
+  if (bridge__state_pack(state, L, -1, 1, value, NULL) == BRIDGE_OK) {
+    bridge__error_set_value(error, &value);
+  }
+  bridge_message_release(value);
+}
+
+bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code)
+{
+  bridge_error *error = create(state, L, code);
+  /* A __tostring of the script may have closed the dead coroutine. */
+  if (error == NULL || lua_status(L) != code) {
+    return error;
+  }
+  add_frames(error, L);
+  if (code == LUA_ERRMEM) {
+    return error; /* and nothing that needs memory is asked of the state */
+  }
+  if (code != LUA_YIELD) {
+    add_value(error, state, L);
+  }
+  if (state->tracebacks) {
+    add_traceback(error, state, L);
+  }
+  return error;
+}
