@@ -1,0 +1,441 @@
+--- The bridge for Lua: Lua states on threads of their own, queues between them,
+-- and wakers that any event loop understands.
+--
+-- Calls that fail at run time return nil, a message and a code such as "EFULL";
+-- wrong arguments raise.  Times are seconds, and nil is for ever.
+--
+-- This file uses no library of Lua: a worker's state may have been made without
+-- any, and still be handed a queue.  What it needs stands in the core.
+
+local _, _, core = ...
+core = core or require "bridge.core"
+
+local raise, type_of = core.raise, core.type_of
+local Buffer = core.methods.Buffer
+local Queue = core.methods.Queue
+local Waker = core.methods.Waker
+local Worker = core.methods.Worker
+
+-- What only a worker has: a coroutine for each request, and its own name.
+local inside = core.preloaded "bridge.inside"
+
+local bridge = {}
+
+--- The version of libbridge that is running.
+bridge.version = core.version()
+
+--- The codes of failures, each as its own name: `code == bridge.status.EFULL`.
+-- A name that does not exist raises.
+bridge.status = core.statuses()
+
+--- One line of English for a code.
+function bridge.status_text(code)
+  if type_of(code) ~= "string" then
+    raise(2, "bridge.status_text: a code expected, got " .. type_of(code))
+  end
+  return core.status_text(core[bridge.status[code]])
+end
+
+--- How many processors this process may use.
+function bridge.cores()
+  return core.cores()
+end
+
+--- Give recycled memory back.
+function bridge.trim()
+  core.trim()
+end
+
+-- ---- Options ----------------------------------------------------------------
+
+-- What an option may be: each gives the text of what is wrong, or nothing.
+local rules = {}
+
+function rules.count(value)
+  if type_of(value) ~= "number" or value < 0 or value % 1 ~= 0 then
+    return "a whole number from 0 on expected"
+  end
+end
+
+function rules.seconds(value)
+  if type_of(value) ~= "number" or value ~= value then
+    return "seconds expected"
+  end
+end
+
+function rules.boolean(value)
+  if value ~= true and value ~= false then
+    return "true or false expected"
+  end
+end
+
+function rules.text(value)
+  if type_of(value) ~= "string" then
+    return "a string expected"
+  elseif not core.is_text(value) then
+    return "the string contains a NUL"
+  end
+end
+
+function rules.bytes(value)
+  if type_of(value) ~= "string" then
+    return "a string expected"
+  end
+end
+
+local function one_of(names)
+  local allowed, text = {}, "one of"
+  for i = 1, #names do
+    allowed[names[i]] = true
+    text = text .. (i == 1 and ' "' or ', "') .. names[i] .. '"'
+  end
+  return function(value)
+    if not allowed[value] then
+      return text .. " expected"
+    end
+  end
+end
+
+rules.full = one_of { "block", "fail", "drop_oldest" }
+rules.drive = one_of { "thread", "host" }
+rules.waker = one_of { "default", "eventfd", "pipe", "udp", "condition" }
+
+function rules.queue_waker(value)
+  if type_of(value) ~= "bridge.Waker" then
+    local wrong = rules.waker(value)
+    return wrong and wrong .. ", or a bridge.Waker"
+  end
+end
+
+function rules.libraries(value)
+  if type_of(value) ~= "table" then
+    return rules.text(value) and "a string or a list of strings expected"
+  end
+  for i = 1, #value do
+    if rules.text(value[i]) then
+      return "a list of strings expected"
+    end
+  end
+end
+
+function rules.chunk(value)
+  local found = type_of(value)
+  if found ~= "string" and found ~= "function" then
+    return "a string or a function expected"
+  end
+end
+
+local queue_options = {
+  items = "count", bytes = "count", full = "full", timeout = "seconds",
+  waker = "queue_waker",
+}
+
+local worker_options = {
+  [1] = "chunk", source = "bytes", file = "text", name = "text",
+  chunk_name = "text", libraries = "libraries", path = "text", cpath = "text",
+  memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
+  stack_size = "count", drive = "drive", waker = "waker",
+  inbox_items = "count", inbox_bytes = "count",
+}
+
+-- Misuse is reported where the public function was called: two levels up.
+local function check(name, options, known)
+  local key = core.unknown_key(options, known)
+  if key then
+    raise(3, name .. ": unknown option '" .. key .. "'")
+  end
+  local value
+  key, value = core.next(options)
+  while key ~= nil do
+    local wrong = rules[known[key]](value)
+    if wrong then
+      raise(3, name .. ": option '" .. key .. "': " .. wrong)
+    end
+    key, value = core.next(options, key)
+  end
+end
+
+-- ---- Worker -----------------------------------------------------------------
+
+local function joined(libraries)
+  if type_of(libraries) ~= "table" then
+    return libraries
+  end
+  local text = ""
+  for i = 1, #libraries do
+    text = text .. (i == 1 and "" or ",") .. libraries[i]
+  end
+  return text
+end
+
+local function worker_chunk(options)
+  local source, file, chunk = options.source, options.file, options[1]
+  local given = (source and 1 or 0) + (file and 1 or 0) + (chunk and 1 or 0)
+  if given ~= 1 then
+    raise(3, "bridge.worker: one of source, file and [1] expected, got " ..
+             given)
+  end
+  if type_of(chunk) == "string" then
+    source, chunk = chunk, nil
+  end
+  return source, file, chunk
+end
+
+-- The arguments as a message; a function that is the chunk comes first.
+local function worker_arguments(chunk, ...)
+  if chunk then
+    return core.pack(chunk, ...)
+  end
+  return core.pack(...)
+end
+
+--- Create a worker: a Lua state on a thread of its own.
+--
+-- bridge.worker(chunk, ...) takes source text or a Lua function, which crosses
+-- with its upvalues; `...` are handed to it.  In place of the chunk there may be
+-- a table of options: source, file or [1] (text or function); name, chunk_name,
+-- libraries (a list of names, or one string), path, cpath, memory_limit (bytes),
+-- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
+-- inbox_items, inbox_bytes.
+--
+-- Returns the worker; or nil, message, code, error.
+function bridge.worker(chunk, ...)
+  local found = type_of(chunk)
+  local options = chunk
+  if found == "string" or found == "function" then
+    options = { chunk }
+  elseif found ~= "table" then
+    raise(2, "bridge.worker: a string, a function or options expected, got " ..
+             found)
+  end
+  check("bridge.worker", options, worker_options)
+  local source, file, body = worker_chunk(options)
+  local message, text, code = worker_arguments(body, ...)
+  if not message then
+    return nil, text, code
+  end
+  return core.Worker(
+    options.name, source, options.chunk_name, file,
+    options.drive or "thread", options.waker or "default",
+    options.inbox_items or 0, options.inbox_bytes or 0, options.stack_size or 0,
+    joined(options.libraries), options.path, options.cpath,
+    options.memory_limit or 0, options.binary_chunks or false,
+    options.tracebacks ~= false, message)
+end
+
+local phase_of, waker_of_worker = Worker.phase, Worker.waker
+local used, peak, limit =
+  Worker.memory_used, Worker.memory_peak, Worker.memory_limit
+local close_worker, step = Worker.close, Worker.step
+Worker.memory_used, Worker.memory_peak, Worker.memory_limit = nil, nil, nil
+Worker.name, Worker.id = nil, nil -- fields, not methods
+
+--- Whether the worker has yet to end.
+function Worker.alive(self)
+  return phase_of(self) ~= "ended"
+end
+
+--- Bytes of memory that the worker's values take: now, at most ever, the limit.
+function Worker.memory(self)
+  return used(self), peak(self), limit(self)
+end
+
+--- Stop the worker; after `grace` seconds cancel it; after as long again give up.
+function Worker.close(self, grace)
+  return close_worker(self, grace)
+end
+
+--- Run a worker that the host drives: true if there is more to do, false if it
+-- waits; nil, message, "ECLOSED" once it has ended.
+function Worker.step(self, budget)
+  return step(self, budget or 0)
+end
+
+--- The descriptor to watch for a worker that the host drives.
+function Worker.fileno(self)
+  return waker_of_worker(self):fileno()
+end
+
+Worker.getfd = Worker.fileno
+
+if inside then
+  -- Within a worker a call lets the other requests go on.
+  local call = inside.call
+
+  function Worker.call(self, name, ...)
+    return call(self, nil, name, ...)
+  end
+
+  function Worker.call_timeout(self, seconds, name, ...)
+    return call(self, seconds, name, ...)
+  end
+end
+
+-- ---- Queue ------------------------------------------------------------------
+
+local waker_of_queue = Queue.waker
+local next_value, next_packed = Queue.next_value, Queue.next_packed
+Queue.next_value, Queue.next_packed, Queue.unpop = nil, nil, nil
+
+--- Create a queue.  Options: items, bytes (its bounds), full ("block", "fail" or
+-- "drop_oldest"), timeout (seconds that "block" waits), waker (a kind, or a
+-- waker).  Returns the queue; or nil, message, code.
+function bridge.queue(options)
+  if options == nil then
+    options = {}
+  elseif type_of(options) ~= "table" then
+    raise(2, "bridge.queue: options expected, got " .. type_of(options))
+  end
+  check("bridge.queue", options, queue_options)
+  local waker, kind = options.waker, "condition"
+  if type_of(waker) == "string" then
+    waker, kind = nil, waker
+  end
+  return core.Queue(options.items or 0, options.bytes or 0,
+                    options.full or "block", options.timeout, waker, kind)
+end
+
+--- Loop over the messages of a queue until it is closed and empty.  What a
+-- message holds are the loop's variables; one that begins with nil would end the
+-- loop, and raises: use messages() where that can be.
+function Queue.values(self)
+  return next_value, self
+end
+
+--- The same with each message as a table: { n = 2, "first", "second" }.
+function Queue.messages(self)
+  return next_packed, self
+end
+
+--- The descriptor that is readable while the queue has something.
+function Queue.fileno(self)
+  return waker_of_queue(self):fileno()
+end
+
+Queue.getfd = Queue.fileno
+
+-- ---- Buffer -----------------------------------------------------------------
+
+--- Create a buffer with the bytes of a string, or with so many zeros.
+function bridge.buffer(content)
+  if type_of(content) == "string" then
+    return core.copied(content)
+  end
+  local wrong = rules.count(content)
+  if wrong then
+    raise(2, "bridge.buffer: a string or a size expected, got " ..
+             type_of(content))
+  end
+  return core.Buffer(content)
+end
+
+local function strings(name)
+  local library = core.library "string"
+  if not library then
+    raise(3, name .. ": this state has no string library")
+  end
+  return library
+end
+
+-- Reading a few bytes must not copy them all, but how many a format takes is not
+-- always known beforehand.
+local function part(self, library, format, position)
+  local fixed, size = core.try(library.packsize, format)
+  if fixed then
+    return self:string(position, position + size - 1)
+  end
+  return self:string(position)
+end
+
+--- Read values at a place, as string.unpack does; the last result is the place
+-- behind them.
+function Buffer.unpack(self, format, position)
+  local library = strings "unpack"
+  position = position or 1
+  if position < 0 then
+    position = #self + position + 1
+  end
+  if position < 1 or position > #self + 1 then
+    raise(2, "unpack: position " .. position .. " is outside of the buffer")
+  end
+  return core.shift(position - 1,
+    library.unpack(format, part(self, library, format, position)))
+end
+
+--- Write values at a place, as string.pack makes them.
+function Buffer.pack(self, format, position, ...)
+  return self:write(position, strings("pack").pack(format, ...))
+end
+
+-- ---- Waker ------------------------------------------------------------------
+
+local wait = Waker.wait
+
+--- Create a waker: "default", "eventfd", "pipe", "udp" or "condition".
+function bridge.waker(kind)
+  kind = kind == nil and "default" or kind
+  local wrong = rules.waker(kind)
+  if wrong then
+    raise(2, "bridge.waker: " .. wrong)
+  end
+  return core.Waker(kind)
+end
+
+--- Wait until the waker is raised.
+function Waker.wait(self, timeout)
+  return wait(self, timeout)
+end
+
+Waker.getfd = Waker.fileno -- LuaSocket, copas
+Waker.pollfd = Waker.fileno -- cqueues
+
+--- For LuaSocket: nothing was read ahead.
+function Waker.dirty()
+  return false
+end
+
+--- For cqueues: wait for reading.
+function Waker.events()
+  return "r"
+end
+
+-- ---- Inside and outside of workers ------------------------------------------
+
+if inside then
+  bridge.serve = inside.serve
+  bridge.sleep = inside.sleep
+  bridge.self = inside.self
+  bridge.stop = inside.stop
+  bridge.cancelled = inside.cancelled
+else
+  --- Answer calls until the worker is asked to stop.
+  function bridge.serve()
+    raise(2, "bridge.serve works only inside a worker")
+  end
+
+  --- Do nothing for so many seconds.
+  function bridge.sleep(seconds)
+    local wrong = rules.seconds(seconds)
+    if wrong then
+      raise(2, "bridge.sleep: " .. wrong)
+    end
+    return core.sleep(seconds)
+  end
+
+  --- The worker that runs this; nil outside of workers.
+  function bridge.self()
+    return nil
+  end
+
+  --- Ask the worker that runs this to stop serving.
+  function bridge.stop()
+    raise(2, "bridge.stop works only inside a worker")
+  end
+
+  --- Whether the worker that runs this was cancelled.
+  function bridge.cancelled()
+    return false
+  end
+end
+
+return bridge

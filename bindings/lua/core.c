@@ -1,0 +1,9 @@
+/* The module "bridge.core" as a Lua host loads it: bridge/core.so. */
+#include "face.h"
+
+BRIDGE_API int luaopen_bridge_core(lua_State *L);
+
+int luaopen_bridge_core(lua_State *L)
+{
+  return bridge__face_open(L);
+}

@@ -1,0 +1,111 @@
+/* The Lua face of the bridge, as its own files share it.
+
+   All of it is compiled twice, like pack.c: into the module that a Lua host
+   loads, and into libbridge for the states that it makes.  It uses nothing but
+   the public API, and bridge__pack and bridge__unpack. */
+#ifndef BRIDGE_LUA_FACE_H
+#define BRIDGE_LUA_FACE_H
+
+#include <bridge/bridge.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility push(hidden)
+#endif
+
+/* A message that a script holds.  It is an object like the handles, but no
+   handle: it has one owner and cannot cross. */
+#define BRIDGE__FACE_MESSAGE ((bridge_handle_kind)64)
+
+/* ---- Objects (object.c) --------------------------------------------------- */
+
+/* Make the metatables of all kinds, and tell bridge__pack and bridge__unpack of
+   them.  Leaves nothing on the stack. */
+void bridge__face_objects(lua_State *L);
+
+/* Push the table of methods of a kind. */
+void bridge__face_methods(lua_State *L, bridge_handle_kind kind);
+
+/* Push an object that owns the caller's reference; nil for NULL.  If there is no
+   memory for it, the reference is dropped before the error is raised. */
+void bridge__face_give(lua_State *L, bridge_handle_kind kind, void *handle);
+
+/* The handle of the object at an index.  If it is something else, false, and the
+   text of an error on the stack, to be raised by lua_error. */
+bool bridge__face_handle(lua_State *L,
+                         int index,
+                         bridge_handle_kind kind,
+                         void *out);
+
+/* The same, and raise the error. */
+void *bridge__face_check(lua_State *L, int index, bridge_handle_kind kind);
+
+/* The place where a message object keeps its message, so that a call can take
+   it. */
+bool bridge__face_message(lua_State *L, int index, bridge_message ***out);
+
+/* ---- Arguments (arguments.c) ----------------------------------------------
+   Each reads one argument.  If it is wrong: false, and the text of an error on
+   the stack. */
+
+/* Push the error of an argument. */
+void bridge__face_wrong(lua_State *L, int index, const char *text);
+/* Seconds to milliseconds, rounded up; nil waits for ever. */
+bool bridge__face_seconds(lua_State *L, int index, int *out);
+bool bridge__face_integer(lua_State *L,
+                          int index,
+                          lua_Integer least,
+                          lua_Integer most,
+                          lua_Integer *out);
+/* One of the names, which end with NULL; `*out` is its place among them. */
+bool bridge__face_choice(lua_State *L,
+                         int index,
+                         const char *const *names,
+                         int *out);
+/* A string without NULs, or nil, which is NULL. */
+bool bridge__face_text(lua_State *L, int index, const char **out);
+/* A string, or nil, which is NULL if `optional`. */
+bool bridge__face_bytes(
+    lua_State *L, int index, bool optional, const char **data, size_t *size);
+
+extern const char *const bridge__face_waker_kinds[];
+extern const char *const bridge__face_policies[];
+extern const char *const bridge__face_drives[];
+extern const char *const bridge__face_phases[];
+
+/* ---- Results (failure.c): each returns how many values it pushed ----------- */
+
+/* true; or nil, text, code. */
+int bridge__face_status(lua_State *L, bridge_status status);
+/* nil, text, code and, if there is one, the error as a table.  The error is
+   taken.  `worker` is the name of the one that failed, or NULL. */
+int bridge__face_failure(lua_State *L,
+                         bridge_status status,
+                         bridge_error *error,
+                         const char *worker);
+/* Make the metatable of such tables. */
+void bridge__face_errors(lua_State *L);
+
+/* ---- Functions of the module that are written by hand ---------------------- */
+
+extern const luaL_Reg bridge__face_functions[];      /* values.c */
+extern const luaL_Reg bridge__face_queue_methods[];  /* values.c */
+extern const luaL_Reg bridge__face_worker_methods[]; /* values.c */
+extern const luaL_Reg bridge__face_buffer_methods[]; /* buffer.c */
+extern const luaL_Reg bridge__face_language[];       /* language.c */
+
+/* ---- Opening (open.c) ------------------------------------------------------ */
+
+/* What SWIG made: pushes the module's table. */
+int bridge__face_generated(lua_State *L);
+
+/* A lua_CFunction that opens "bridge.core", safe on many threads at once. */
+int bridge__face_open(lua_State *L);
+
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility pop
+#endif
+
+#endif

@@ -1,0 +1,497 @@
+/* The calls that carry values: between packing and unpacking nothing may raise,
+   so that no message is lost on the way. */
+#include "face.h"
+
+#include "lua/values.h"
+
+#include <stdint.h>
+
+#define BATCH_MAX 256
+
+/* ---- Values into messages --------------------------------------------------- */
+
+/* On failure `*out` is NULL and one string is pushed. */
+static bridge_status pack(lua_State *L, int first, bridge_message **out)
+{
+  int top = lua_gettop(L);
+  bridge_status status = bridge_message_create(out, 0);
+  if (status != BRIDGE_OK) {
+    *out = NULL;
+    lua_pushstring(L, bridge_status_text(status));
+    return status;
+  }
+  status = bridge__pack(L, first, top - first + 1, *out);
+  if (status != BRIDGE_OK) {
+    bridge_message_release(*out);
+    *out = NULL;
+  }
+  return status;
+}
+
+/* The text is on top of the stack. */
+static int explained(lua_State *L, bridge_status status)
+{
+  int count = bridge__face_failure(L, status, NULL, NULL);
+  /* text, nil, general text, code: ours in place of the general one. */
+  lua_rotate(L, -count - 1, -1);
+  lua_replace(L, -count + 1);
+  return count;
+}
+
+/* ---- Messages into values --------------------------------------------------- */
+
+typedef struct reading {
+  const bridge_message *message;
+  bridge_status status;
+  bool packed; /* one table with `n`, instead of a row */
+} reading;
+
+static void pack_table(lua_State *L, int count)
+{
+  lua_createtable(L, count, 1);
+  lua_insert(L, -count - 1);
+  for (int i = count; i >= 1; i--) {
+    lua_rawseti(L, -1 - i, i);
+  }
+  lua_pushinteger(L, count);
+  lua_setfield(L, -2, "n");
+}
+
+/* Protected. */
+static int read_values(lua_State *L)
+{
+  reading *wanted = lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  int count = 0;
+  wanted->status = bridge__unpack(L, wanted->message, &count);
+  if (wanted->status != BRIDGE_OK) {
+    return 1;
+  }
+  if (!wanted->packed) {
+    return count;
+  }
+  luaL_checkstack(L, 4, NULL);
+  pack_table(L, count);
+  return 1;
+}
+
+/* Push the values.  On failure one string is pushed in their place. */
+static bridge_status unpack(lua_State *L,
+                            const bridge_message *message,
+                            bool packed,
+                            int *count)
+{
+  reading wanted = {message, BRIDGE_OK, packed};
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, read_values);
+  lua_pushlightuserdata(L, &wanted);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
+    return BRIDGE_ENOMEM;
+  }
+  *count = lua_gettop(L) - top;
+  return wanted.status;
+}
+
+/* What a call has brought: its values, or why not.  Takes all of it. */
+static int answered(lua_State *L,
+                    bridge_worker *worker,
+                    bridge_status status,
+                    bridge_message *message,
+                    bridge_error *error,
+                    bool packed)
+{
+  if (status != BRIDGE_OK) {
+    bridge_message_release(message);
+    return bridge__face_failure(L, status, error, bridge_worker_name(worker));
+  }
+  int count = 0;
+  status = unpack(L, message, packed, &count);
+  bridge_message_release(message);
+  return status == BRIDGE_OK ? count : explained(L, status);
+}
+
+/* ---- Queue: pushing --------------------------------------------------------- */
+
+static int queue_push(lua_State *L)
+{
+  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_message *message = NULL;
+  bridge_status status = pack(L, 2, &message);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  status = bridge_queue_push(queue, &message);
+  bridge_message_release(message);
+  return bridge__face_status(L, status);
+}
+
+static int queue_push_timeout(lua_State *L)
+{
+  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_message *message = NULL;
+  bridge_status status = pack(L, 3, &message);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  status = bridge_queue_push_timeout(queue, &message, timeout_ms);
+  bridge_message_release(message);
+  return bridge__face_status(L, status);
+}
+
+/* ---- Queue: popping --------------------------------------------------------- */
+
+/* Unpack what was popped; what cannot be read here goes back to the front.
+   `taken` values of the message were looked at already. */
+static bridge_status received(lua_State *L,
+                              bridge_queue *queue,
+                              bridge_message *message,
+                              bool packed,
+                              int *count)
+{
+  bridge_status status = unpack(L, message, packed, count);
+  if (status != BRIDGE_OK) {
+    bridge_queue_unpop(queue, &message);
+  }
+  bridge_message_release(message);
+  return status;
+}
+
+static int pop(lua_State *L, bool packed)
+{
+  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, timeout_ms);
+  if (status != BRIDGE_OK) {
+    return bridge__face_status(L, status);
+  }
+  int count = 0;
+  status = received(L, queue, message, packed, &count);
+  return status == BRIDGE_OK ? count : explained(L, status);
+}
+
+static int queue_pop(lua_State *L)
+{
+  return pop(L, false);
+}
+
+static int queue_pop_packed(lua_State *L)
+{
+  return pop(L, true);
+}
+
+/* Put messages back in the order in which they were. */
+static void put_back(bridge_queue *queue,
+                     bridge_message **messages,
+                     size_t count)
+{
+  while (count > 0) {
+    count--;
+    bridge_queue_unpop(queue, &messages[count]);
+    bridge_message_release(messages[count]);
+  }
+}
+
+typedef struct batch {
+  bridge_queue *queue;
+  bridge_message *messages[BATCH_MAX];
+  size_t count;
+  size_t used; /* those before it are in the list */
+  bridge_status status;
+} batch;
+
+/* Protected: pushes the list of those that could be read; if the first one could
+   not, its text. */
+static int read_batch(lua_State *L)
+{
+  batch *all = lua_touserdata(L, 1);
+  lua_createtable(L, (int)all->count, 0);
+  while (all->used < all->count) {
+    int count = 0;
+    bridge_message *message = all->messages[all->used];
+    all->status = unpack(L, message, true, &count);
+    if (all->status != BRIDGE_OK) {
+      if (all->used > 0) {
+        lua_pop(L, 1); /* its turn to fail comes with the next pop */
+      }
+      return 1;
+    }
+    lua_rawseti(L, 2, (lua_Integer)all->used + 1);
+    all->used++;
+    bridge_message_release(message);
+  }
+  return 1;
+}
+
+static int queue_pop_batch(lua_State *L)
+{
+  batch all;
+  all.queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  lua_Integer limit = 64;
+  int timeout_ms = 0;
+  if ((!lua_isnoneornil(L, 2) &&
+       !bridge__face_integer(L, 2, 1, LUA_MAXINTEGER, &limit)) ||
+      !bridge__face_seconds(L, 3, &timeout_ms)) {
+    return lua_error(L);
+  }
+  size_t capacity = limit < BATCH_MAX ? (size_t)limit : BATCH_MAX;
+  all.used = 0;
+  all.status = bridge_queue_pop_batch(all.queue, all.messages, capacity,
+                                      &all.count, timeout_ms);
+  if (all.status != BRIDGE_OK) {
+    return bridge__face_status(L, all.status);
+  }
+  lua_pushcfunction(L, read_batch);
+  lua_pushlightuserdata(L, &all);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    all.status = BRIDGE_ENOMEM;
+    put_back(all.queue, all.messages + all.used, all.count - all.used);
+    return explained(L, all.status);
+  }
+  put_back(all.queue, all.messages + all.used, all.count - all.used);
+  return all.used > 0 ? 1 : explained(L, all.status);
+}
+
+/* Whether a loop over values can show this message: `for` ends at nil. */
+static bool begins_with_value(const bridge_message *message)
+{
+  bridge_reader reader;
+  bridge_value value;
+  return bridge_reader_init(&reader, message) == BRIDGE_OK &&
+         bridge_reader_next(&reader, &value) == BRIDGE_OK &&
+         value.type != BRIDGE_TYPE_NIL;
+}
+
+/* Iterators: wait for the next message; the loop ends when the queue is closed
+   and empty.  Other failures are raised: a loop has no place to return them. */
+static int next_message(lua_State *L, bool packed)
+{
+  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, -1);
+  if (status == BRIDGE_ECLOSED) {
+    return 0;
+  }
+  if (status != BRIDGE_OK) {
+    return luaL_error(L, "%s", bridge_status_text(status));
+  }
+  if (!packed && !begins_with_value(message)) {
+    bridge_queue_unpop(queue, &message);
+    bridge_message_release(message);
+    return luaL_error(L, "a message that begins with nil would end the loop: "
+                         "use messages() or pop_packed()");
+  }
+  int count = 0;
+  status = received(L, queue, message, packed, &count);
+  return status == BRIDGE_OK ? count : lua_error(L);
+}
+
+static int queue_next_value(lua_State *L)
+{
+  return next_message(L, false);
+}
+
+static int queue_next_packed(lua_State *L)
+{
+  return next_message(L, true);
+}
+
+/* ---- Worker ------------------------------------------------------------------ */
+
+/* The handler's name and the arguments, from an index on. */
+static bridge_status request(lua_State *L, int first, bridge_message **out)
+{
+  const char *name = NULL;
+  size_t size = 0;
+  if (!bridge__face_bytes(L, first, false, &name, &size)) {
+    lua_error(L);
+  }
+  return pack(L, first, out);
+}
+
+static int call(lua_State *L, int first, int timeout_ms)
+{
+  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_message *asked = NULL;
+  bridge_status status = request(L, first, &asked);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  bridge_message *answer = NULL;
+  bridge_error *error = NULL;
+  status = bridge_worker_call(worker, &asked, timeout_ms, &answer, &error);
+  bridge_message_release(asked);
+  return answered(L, worker, status, answer, error, false);
+}
+
+static int worker_call(lua_State *L)
+{
+  return call(L, 2, -1);
+}
+
+static int worker_call_timeout(lua_State *L)
+{
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  return call(L, 3, timeout_ms);
+}
+
+static int send(lua_State *L, int first, int timeout_ms)
+{
+  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_message *asked = NULL;
+  bridge_status status = request(L, first, &asked);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  status = bridge_worker_send(worker, &asked, timeout_ms);
+  bridge_message_release(asked);
+  return bridge__face_status(L, status);
+}
+
+static int worker_send(lua_State *L)
+{
+  return send(L, 2, -1);
+}
+
+static int worker_send_timeout(lua_State *L)
+{
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  return send(L, 3, timeout_ms);
+}
+
+/* worker:request(answers, session, name, ...) */
+static int worker_request(lua_State *L)
+{
+  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_queue *answers = bridge__face_check(L, 2, BRIDGE_HANDLE_QUEUE);
+  lua_Integer session = 0;
+  if (!bridge__face_integer(L, 3, LUA_MININTEGER, LUA_MAXINTEGER, &session)) {
+    return lua_error(L);
+  }
+  bridge_message *asked = NULL;
+  bridge_status status = request(L, 4, &asked);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  status =
+      bridge_worker_request(worker, &asked, -1, answers, (uint64_t)session);
+  bridge_message_release(asked);
+  return bridge__face_status(L, status);
+}
+
+/* queue:pop_answer([timeout]): session, true, values...; or session, false,
+   text, code, error; or nil, text, code. */
+static int queue_pop_answer(lua_State *L)
+{
+  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, timeout_ms);
+  if (status != BRIDGE_OK) {
+    return bridge__face_status(L, status);
+  }
+  uint64_t session = 0;
+  status = bridge_answer_session(message, &session);
+  if (status != BRIDGE_OK) {
+    bridge_queue_unpop(queue, &message);
+    bridge_message_release(message);
+    return bridge__face_status(L, status);
+  }
+  lua_pushinteger(L, (lua_Integer)session);
+  const bridge_error *error = NULL;
+  status = bridge_answer_error(message, &error);
+  lua_pushboolean(L, status == BRIDGE_OK);
+  int count = 0;
+  if (status == BRIDGE_OK) {
+    status = received(L, queue, message, false, &count);
+    return status == BRIDGE_OK ? count + 2 : explained(L, status);
+  }
+  /* The error outlives the message: it is shared, not changed. */
+  bridge_error *kept = bridge_error_retain((bridge_error *)(uintptr_t)error);
+  bridge_message_release(message);
+  count = bridge__face_failure(L, status, kept, NULL);
+  lua_remove(L, -count); /* its nil: `false` stands there */
+  return count + 1;
+}
+
+static int join(lua_State *L, bool packed)
+{
+  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_message *results = NULL;
+  bridge_error *error = NULL;
+  bridge_status status =
+      bridge_worker_join(worker, timeout_ms, &results, &error);
+  return answered(L, worker, status, results, error, packed);
+}
+
+static int worker_join(lua_State *L)
+{
+  return join(L, false);
+}
+
+static int worker_join_packed(lua_State *L)
+{
+  return join(L, true);
+}
+
+/* ---- Message ------------------------------------------------------------------ */
+
+/* pack(...): a message object; or nil, text, code. */
+static int pack_message(lua_State *L)
+{
+  bridge_message *message = NULL;
+  bridge_status status = pack(L, 1, &message);
+  if (status != BRIDGE_OK) {
+    return explained(L, status);
+  }
+  bridge__face_give(L, BRIDGE__FACE_MESSAGE, message);
+  return 1;
+}
+
+const luaL_Reg bridge__face_functions[] = {
+    {"pack", pack_message},
+    {NULL, NULL},
+};
+
+const luaL_Reg bridge__face_queue_methods[] = {
+    {"push", queue_push},
+    {"push_timeout", queue_push_timeout},
+    {"pop", queue_pop},
+    {"pop_packed", queue_pop_packed},
+    {"pop_batch", queue_pop_batch},
+    {"pop_answer", queue_pop_answer},
+    {"next_value", queue_next_value},
+    {"next_packed", queue_next_packed},
+    {NULL, NULL},
+};
+
+const luaL_Reg bridge__face_worker_methods[] = {
+    {"call", worker_call},
+    {"call_timeout", worker_call_timeout},
+    {"send", worker_send},
+    {"send_timeout", worker_send_timeout},
+    {"request", worker_request},
+    {"join", worker_join},
+    {"join_packed", worker_join_packed},
+    {NULL, NULL},
+};
