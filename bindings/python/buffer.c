@@ -60,6 +60,16 @@ void bridge__py_buffer_drop(PyObject *self, Py_buffer *view)
   }
 }
 
+PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer)
+{
+  bridge_status status = bridge_buffer_freeze(buffer);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise_buffer(status);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
 static bridge_buffer *created(bridge_status status, bridge_buffer *buffer)
 {
   if (status != BRIDGE_OK) {

@@ -98,6 +98,7 @@ PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);
 
 int bridge__py_buffer_get(PyObject *self, Py_buffer *view, int flags);
 void bridge__py_buffer_drop(PyObject *self, Py_buffer *view);
+PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer);
 bridge_buffer *bridge__py_buffer_create(PyObject *source);
 
 /* ---- supplied by the generated wrapper, which knows the classes ------------ */

@@ -1,0 +1,257 @@
+"""Messages on their way to another thread."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+
+from . import aio as _aio
+from . import core as _core
+from .errors import Closed, InvalidError, Unsupported
+from .handles import Handle, register
+from .waker import Waker, kind_number
+
+__all__ = ["POLICY", "Policy", "Queue"]
+
+
+class Policy(enum.Enum):
+    """Stands for a time-out: what the queue was made to do."""
+
+    POLICY = "as the queue was made to"
+
+
+POLICY: Literal[Policy.POLICY] = Policy.POLICY
+
+_POLICIES: dict[str, int] = {
+    "block": _core.QUEUE_BLOCK,
+    "fail": _core.QUEUE_FAIL,
+    "drop_oldest": _core.QUEUE_DROP_OLDEST,
+}
+_FOR_EVER = -1
+
+
+def _milliseconds(timeout: float | None) -> int:
+    """For the library, which keeps the time-out for other languages."""
+    if timeout is None:
+        return _FOR_EVER
+    if not timeout >= 0:
+        raise InvalidError(f"a time-out is None or seconds from 0, not {timeout!r}")
+    return min(int(timeout * 1000), 2**31 - 1) if timeout < 2**31 else _FOR_EVER
+
+
+class Queue(Handle[_core.Queue]):
+    """Messages on their way to another thread, in Python, Lua or C.
+
+    Any thread pushes, one thread at a time pops; first in, first out for each
+    producer.  A queue is bounded in messages and in bytes.  It can be closed;
+    what is in it then can still be popped.
+
+    A message of one value is that value; a message of any other number of values
+    is a tuple: ``push(1, 2)`` comes out as ``(1, 2)``.
+
+    In an event loop: give the queue a waker that has a descriptor, and use
+    ``async for``, `apop`, or `fileno` with `selectors`; when it is readable pop
+    with a time-out of 0 until `Empty`.
+    """
+
+    __slots__ = ("_policy", "_timeout", "_waiter")
+    _kind = _core.HANDLE_QUEUE
+
+    _policy: str | None
+    _timeout: float | None
+    _waiter: object
+
+    def __init__(
+        self,
+        items: int = 0,
+        bytes: int = 0,
+        full: str = "block",
+        timeout: float | None = None,
+        waker: str | Waker = "condition",
+    ) -> None:
+        """Make a queue.
+
+        Parameters: ``items`` and ``bytes`` are the most at once; 0 is 65,536 and
+        64 MiB.  ``full`` says what `push` does without room: ``"block"`` for at
+        most ``timeout`` seconds, ``"fail"``, or ``"drop_oldest"``.  ``waker`` is
+        a `Waker` of your own, for one queue only, or the kind of one.
+
+        Raises: `InvalidError`, `Busy` if the waker serves another queue,
+        `Unsupported`, `SystemFailure`, `OutOfMemory`.
+        """
+        if full not in _POLICIES:
+            names = ", ".join(map(repr, _POLICIES))
+            raise InvalidError(f"full is one of {names}, not {full!r}")
+        if items < 0 or bytes < 0:
+            raise InvalidError("a queue has room for 0 (the default) or more")
+        own = waker if isinstance(waker, Waker) else None
+        kind = _core.WAKER_DEFAULT if isinstance(waker, Waker) else kind_number(waker)
+        self._hold(
+            _core.Queue(
+                items,
+                bytes,
+                _POLICIES[full],
+                _milliseconds(timeout),
+                None if own is None else own._core,
+                kind,
+            )
+        )
+        self._policy = full
+        self._timeout = timeout
+        self._waiter = None
+
+    def _adopt(self, core: _core.Queue) -> None:
+        self._hold(core)
+        self._policy = None  # known to the library alone
+        self._timeout = None
+        self._waiter = None
+
+    # ---- Pushing
+
+    def push(
+        self,
+        *values: object,
+        timeout: float | None | Literal[Policy.POLICY] = POLICY,
+    ) -> None:
+        """Append a message of these values.
+
+        Parameters: ``timeout`` in seconds is how long to wait for room, whatever
+        the queue was made to do; None waits for ever, 0 fails at once.
+
+        Raises: `Full`; `Timeout`; `Closed`, also when the queue is closed
+        meanwhile; `NotShareableError`, `RangeError`, `LimitError` with the path
+        to the value; `BufferBusy`; `CycleError`; `ForkedError`.
+
+        Thread safety: any thread.
+        """
+        if timeout is not POLICY:
+            self._core.push_values(values, timeout)
+        elif self._policy == "block":
+            self._core.push_values(values, self._timeout)
+        elif self._policy is not None:
+            self._core.push_values(values, 0)
+        else:
+            self._core.push_by_policy(values)
+
+    # ---- Popping
+
+    def pop(self, timeout: float | None = None) -> Any:
+        """Take the oldest message.
+
+        Parameters: ``timeout`` in seconds; None waits for ever, 0 asks.
+
+        Raises: `Empty` if nothing is there and ``timeout`` is 0; `Timeout`;
+        `Closed` once it is closed and empty; `Busy` if another thread is
+        popping; `NotShareableError` for what Python cannot have (the message
+        stays the oldest); `ForkedError`.
+
+        Thread safety: any thread; one caller at a time.
+        """
+        return self._core.pop_values(timeout)
+
+    def pop_batch(self, limit: int, timeout: float | None = None) -> list[Any]:
+        """Take as many messages as there are, the oldest first, at most
+        ``limit``.  Waits like `pop` until the first one, and raises like it.
+
+        Thread safety: any thread; one caller at a time.
+        """
+        return self._core.pop_list(limit, timeout)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Pop until the queue is closed and empty."""
+        while True:
+            try:
+                value = self.pop()
+            except Closed:
+                return
+            yield value
+
+    # ---- Popping in an asyncio loop
+
+    async def apop(self, timeout: float | None = None) -> Any:
+        """Like `pop`, for a task of asyncio.
+
+        Raises: also `Unsupported` if the queue's waker has no descriptor, and
+        `Busy` if another task waits for this queue.
+
+        Thread safety: any thread that runs a loop; one caller at a time.
+        """
+        return await _aio.pop(self, timeout)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Pop until the queue is closed and empty."""
+        while True:
+            try:
+                value = await self.apop()
+            except Closed:
+                return
+            yield value
+
+    # ---- The rest
+
+    def close(self) -> None:
+        """Close the queue: pushing is refused from now on, and who waits is
+        woken.  Twice is harmless.
+
+        Raises: `ForkedError`.
+
+        Thread safety: any thread.
+        """
+        self._core.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the queue was closed."""
+        return self._core.is_closed()
+
+    def __len__(self) -> int:
+        """How many messages are in the queue."""
+        return self._core.count()
+
+    def __bool__(self) -> bool:
+        """True, also when it is empty."""
+        return True
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes of messages are in the queue."""
+        return self._core.bytes()
+
+    @property
+    def dropped(self) -> int:
+        """How many messages ``"drop_oldest"`` has freed."""
+        return self._core.dropped()
+
+    @property
+    def waker(self) -> Waker:
+        """What is raised when the queue stops being empty, and when it is
+        closed."""
+        return Waker._of(self._core.waker())
+
+    def fileno(self) -> int:
+        """The descriptor of the waker, readable as long as there is something.
+
+        Raises: `Unsupported` if the waker has none.
+        """
+        waker = self.waker
+        try:
+            return waker.fileno()
+        except Unsupported:
+            raise Unsupported(
+                f"a {waker.kind} has no descriptor: make the queue with "
+                'waker="eventfd", "pipe" or "udp"'
+            ) from None
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self.closed else ""
+        return f"<bridge.Queue with {len(self)} messages{state}>"
+
+
+register(Queue)

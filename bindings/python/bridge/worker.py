@@ -1,0 +1,303 @@
+"""Lua that runs beside Python."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
+
+from . import aio as _aio
+from . import core as _core
+from .errors import InvalidError, Unsupported
+from .handles import Handle, register
+from .waker import Waker, kind_number
+
+__all__ = ["Memory", "Phase", "Worker"]
+
+Phase = Literal["running", "serving", "stopping", "ended"]
+
+_PHASES: dict[int, Phase] = {
+    _core.WORKER_RUNNING: "running",
+    _core.WORKER_SERVING: "serving",
+    _core.WORKER_STOPPING: "stopping",
+    _core.WORKER_ENDED: "ended",
+}
+_DRIVES: dict[str, int] = {
+    "thread": _core.DRIVE_THREAD,
+    "host": _core.DRIVE_HOST,
+}
+_UNITS: dict[str, int] = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+}
+_SIZE_MAX = 2**64 - 1
+
+
+class Memory(NamedTuple):
+    """Bytes of a worker's values."""
+
+    used: int
+    """Now; 0 once it ended."""
+    peak: int
+    """Most ever."""
+    limit: int
+    """The limit; 0 for none."""
+
+
+def _size(what: str, size: int | str) -> int:
+    """Bytes, from a number or a text like "64MiB"."""
+    if isinstance(size, str):
+        match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", size)
+        unit = _UNITS.get(match[2].upper()) if match else None
+        if match is None or unit is None:
+            raise InvalidError(f'{what} is bytes or a text like "64MiB", not {size!r}')
+        size = int(match[1]) * unit
+    if not 0 <= size <= _SIZE_MAX:
+        raise InvalidError(f"{what} is 0 or more bytes, not {size!r}")
+    return size
+
+
+def _names(libraries: str | Iterable[str] | None) -> str | None:
+    if libraries is None or isinstance(libraries, str):
+        return libraries
+    return ",".join(libraries)
+
+
+class Worker(Handle[_core.Worker]):
+    """A Lua state with an inbox, driven by a thread of its own or by you.
+
+    It runs one chunk.  What the chunk returns, or the error that it raises, is
+    what `join` gives.  A chunk that calls ``bridge.serve{...}`` answers `call`,
+    `send` and `acall` until it is asked to stop.
+
+    Dropping the object never blocks and never stops the worker.  ``with`` closes
+    it; ``async with`` closes it without holding up the loop.
+
+    Thread safety: any thread, but `step` and `timeout` by one at a time.
+    """
+
+    __slots__ = ()
+    _kind = _core.HANDLE_WORKER
+
+    def __init__(
+        self,
+        source: str | bytes | None = None,
+        *args: object,
+        file: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None = None,
+        name: str | None = None,
+        libraries: str | Iterable[str] | None = None,
+        path: str | None = None,
+        cpath: str | None = None,
+        memory: int | str | None = None,
+        binary_chunks: bool = False,
+        tracebacks: bool = True,
+        stack_size: int | str = 0,
+        drive: str = "thread",
+        waker: str = "default",
+        inbox_items: int = 0,
+        inbox_bytes: int | str = 0,
+    ) -> None:
+        """Make a worker and start it.
+
+        Parameters: ``source`` is the chunk, or ``file`` names it; ``args`` are
+        what ``...`` is in it.  ``name`` is for people.  ``libraries`` names the
+        standard libraries (None for all, ``""`` or ``[]`` for none), ``path``
+        and ``cpath`` are those of Lua's ``package``.  ``memory`` limits its
+        values: bytes or ``"64MiB"``.  ``binary_chunks`` allows precompiled
+        chunks, which can crash Lua.  ``tracebacks`` off makes errors cheaper.
+        ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
+        ``waker`` is the kind of descriptor that you watch.  ``inbox_items`` and
+        ``inbox_bytes`` bound the requests that wait; 0 is 65,536 and 64 MiB.
+
+        Raises: `LuaSyntaxError`, `NotFound` (no such file or library),
+        `NotShareableError`, `RangeError`, `LimitError` for an argument,
+        `InvalidError`, `OutOfMemory`, `SystemFailure`.
+        """
+        if (source is None) == (file is None):
+            raise InvalidError("a worker is made of either a source or a file")
+        if drive not in _DRIVES:
+            raise InvalidError(f'drive is "thread" or "host", not {drive!r}')
+        self._hold(
+            _core.Worker(
+                name,
+                source,
+                None,
+                None if file is None else os.fspath(file),
+                _DRIVES[drive],
+                kind_number(waker),
+                _size("inbox_items", inbox_items),
+                _size("inbox_bytes", inbox_bytes),
+                _size("stack_size", stack_size),
+                _names(libraries),
+                path,
+                cpath,
+                _size("memory", 0 if memory is None else memory),
+                binary_chunks,
+                tracebacks,
+                args,
+            )
+        )
+
+    # ---- Asking
+
+    def call(self, name: str, *args: object, timeout: float | None = None) -> Any:
+        """Ask and wait for the answer.
+
+        Parameters: ``name`` is the handler's, ``args`` are its arguments,
+        ``timeout`` in seconds is for all of it; None waits for ever.  An answer
+        that comes later does no harm.
+
+        Returns: what the handler returned: one value, or a tuple of any other
+        number.
+
+        Raises: `Timeout`; `NotFound` if there is no such handler; `LuaError` if
+        it raised; `NotShareableError` if something cannot cross; `WorkerDied` if
+        the worker ended before it answered; `Closed` if it takes no more
+        requests; `Full` with a ``timeout`` of 0; `Cancelled`; `ForkedError`.
+        """
+        return self._core.call_values(name, args, timeout)
+
+    def send(self, name: str, *args: object, timeout: float | None = None) -> None:
+        """Ask, and do not wait: nobody hears of the result.
+
+        Parameters: ``timeout`` in seconds is how long to wait for room in the
+        inbox; None waits for ever.
+
+        Raises: `Timeout`, `Full`, `WorkerDied`, `Closed`, `NotShareableError`,
+        `ForkedError`.
+        """
+        self._core.send_values(name, args, timeout)
+
+    async def acall(
+        self, name: str, *args: object, timeout: float | None = None
+    ) -> Any:
+        """Like `call`, for a task of asyncio; any number at the same time.
+
+        Cancelling the task forgets the answer; the worker goes on with it.
+        """
+        return await _aio.call(self, name, args, timeout)
+
+    # ---- Ending
+
+    def join(self, timeout: float | None = None) -> Any:
+        """Wait until the worker has ended.
+
+        Returns: what the chunk returned: one value, or a tuple of any other
+        number.  Every caller gets it.
+
+        Raises: `Timeout`; `LuaError` and those below it if the chunk raised;
+        `NotShareableError` if a result cannot come to Python; `Cancelled`;
+        `Unsupported` for a worker that you drive and that has not ended;
+        `ForkedError`.
+        """
+        return self._core.join_values(timeout)
+
+    def stop(self) -> None:
+        """Ask the worker to stop: requests that are in the inbox are still
+        answered, later ones are refused.  Returns at once."""
+        self._core.stop()
+
+    def cancel(self) -> None:
+        """Break every wait in the worker, now and later.  A script that computes
+        and never asks is not stopped by this.  Returns at once."""
+        self._core.cancel()
+
+    def close(self, grace: float | None = 1.0) -> None:
+        """End the worker: stop it; if it has not ended after ``grace`` seconds,
+        cancel it; if it has not ended after the same time again, give up.
+
+        Raises: `Timeout` if it refuses: it is left running.
+        """
+        self._core.close_in(grace)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Worker:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.close)
+
+    # ---- Driving
+
+    def step(self, budget: int = 0) -> bool:
+        """Run a worker that you drive until it has to wait, or has handled
+        ``budget`` messages; 0 is 64.  Step once to begin, and again whenever its
+        descriptor is readable or the time of `timeout` is over.
+
+        Returns: whether there is more to do; False if it waits.
+
+        Raises: `Closed` when it has ended; `Unsupported` if it has a thread of
+        its own; `Busy` if another thread steps it; `Deadlock`; `ForkedError`.
+        """
+        return self._core.step_once(_size("budget", budget))
+
+    def timeout(self) -> float | None:
+        """How many seconds you may wait before you must step again; None if
+        nothing in the worker waits for time.
+
+        Raises: `Unsupported` if it has a thread of its own.
+        """
+        milliseconds = self._core.timeout()
+        return None if milliseconds < 0 else milliseconds / 1000
+
+    @property
+    def waker(self) -> Waker:
+        """What is raised when a worker that you drive has something to do."""
+        core = self._core.waker()
+        if core is None:
+            raise Unsupported("a worker with a thread of its own has no waker")
+        return Waker._of(core)
+
+    def fileno(self) -> int:
+        """The descriptor of `waker`.
+
+        Raises: `Unsupported` if there is none.
+        """
+        return self.waker.fileno()
+
+    # ---- The rest
+
+    @property
+    def name(self) -> str:
+        """The name that was given or made."""
+        return self._core.name()
+
+    @property
+    def id(self) -> int:
+        """A number that no other worker of the process has had or will have."""
+        return self._core.id()
+
+    @property
+    def phase(self) -> Phase:
+        """``"running"``, ``"serving"``, ``"stopping"`` or ``"ended"``."""
+        return _PHASES[self._core.phase()]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has yet to end."""
+        return self._core.phase() != _core.WORKER_ENDED
+
+    @property
+    def memory(self) -> Memory:
+        """How much memory its values take."""
+        core = self._core
+        return Memory(core.memory_used(), core.memory_peak(), core.memory_limit())
+
+    def __repr__(self) -> str:
+        return f"<bridge.Worker {self.name}, {self.phase}>"
+
+
+register(Worker)
