@@ -11,7 +11,7 @@
 #endif
 
 /* The metatable of error tables, in the registry; set by the module "bridge". */
-#define BRIDGE__ERROR "bridge.error"
+#define BRIDGE__ERROR "bridge.ErrorTable"
 
 /* Push nil, message, code, error, and return 4.  `code` is the status without
    its prefix, "ETIMEDOUT"; `error` is a table with the fields message, code,

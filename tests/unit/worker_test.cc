@@ -1,0 +1,963 @@
+/* Workers, as a C host sees them. */
+#include "../support.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <poll.h>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace
+{
+
+const int kSoon = 20000; /* long enough for any machine, and never reached */
+
+struct Options {
+  bridge_worker_options worker;
+  bridge_state_options state;
+  explicit Options(const std::string &source)
+  {
+    bridge_worker_options_init(&worker);
+    bridge_state_options_init(&state);
+    text = source;
+    worker.source = text.data();
+    worker.source_size = text.size();
+    worker.state = &state;
+  }
+  std::string text;
+};
+
+Owned<bridge_worker> start(Options &options,
+                           bridge_message *arguments = nullptr)
+{
+  bridge_worker *worker = nullptr;
+  bridge_error *error = nullptr;
+  bridge_status status =
+      bridge_worker_create(&worker, &options.worker, &arguments, &error);
+  EXPECT_STATUS(status, BRIDGE_OK) << bridge_error_text(error, nullptr);
+  bridge_message_release(arguments);
+  bridge_error_release(error);
+  return Owned<bridge_worker>(worker);
+}
+
+Owned<bridge_worker> start(const std::string &source,
+                           bridge_message *arguments = nullptr)
+{
+  Options options(source);
+  return start(options, arguments);
+}
+
+/* A service with the handlers that these tests need. */
+const char *const kService = R"lua(
+local bridge = require "bridge"
+local other
+return bridge.serve {
+  add = function(a, b) return a + b end,
+  echo = function(...) return ... end,
+  none = function() end,
+  raise = function(value) error(value) end,
+  fail = function() local t = nil; return t.x end,
+  sleep = function(s) bridge.sleep(s); return "slept" end,
+  coroutine = function() return function() return 1 end, coroutine.create(print) end,
+  keep = function(w) other = w; return true end,
+  relay = function(...) return other:call(...) end,
+  relay_timeout = function(s, ...) return other:call_timeout(s, ...) end,
+  twice = function() coroutine.yield(); coroutine.yield(); return "done" end,
+  stop = function() bridge.stop(); return "stopping" end,
+  pop = function(q) return q:pop() end,
+}
+)lua";
+
+bridge_status ask(bridge_worker *worker,
+                  bridge_message *request,
+                  std::string *answer,
+                  int timeout_ms = kSoon,
+                  bridge_error **error = nullptr)
+{
+  bridge_message *reply = nullptr;
+  bridge_status status =
+      bridge_worker_call(worker, &request, timeout_ms, &reply, error);
+  bridge_message_release(request);
+  if (status == BRIDGE_OK && answer != nullptr) {
+    *answer = show(reply);
+  }
+  bridge_message_release(reply);
+  return status;
+}
+
+bridge_status finish(bridge_worker *worker,
+                     std::string *results,
+                     bridge_error **error)
+{
+  bridge_message *message = nullptr;
+  bridge_status status = bridge_worker_join(worker, kSoon, &message, error);
+  if (message != nullptr) {
+    *results = show(message);
+  }
+  bridge_message_release(message);
+  return status;
+}
+
+TEST(Worker, RunsAChunkAndGivesItsResults)
+{
+  auto worker =
+      start("local a, b = ... return a * b, 'x', nil, 2.0, nil", message(6, 7));
+  std::string results;
+  ASSERT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "42 'x' nil 2.000000 nil");
+  EXPECT_EQ(bridge_worker_phase_of(worker.get()), BRIDGE_WORKER_ENDED);
+  /* Joining again gives the same again. */
+  ASSERT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "42 'x' nil 2.000000 nil");
+}
+
+TEST(Worker, GivesTheErrorUntouchedWithATraceback)
+{
+  auto worker = start("local function inner()\n"
+                      "  error({code = 7})\n"
+                      "end\n"
+                      "inner()");
+  bridge_error *error = nullptr;
+  std::string results;
+  ASSERT_STATUS(finish(worker.get(), &results, &error), BRIDGE_ESCRIPT);
+  Owned<bridge_error> owner(error);
+  ASSERT_NE(error, nullptr);
+  EXPECT_EQ(bridge_error_status(error), BRIDGE_ESCRIPT);
+  EXPECT_EQ(show(bridge_error_value(error)), "map 1 'code' 7");
+  EXPECT_NE(std::string(bridge_error_traceback(error)).find("inner"),
+            std::string::npos);
+  bool found = false;
+  for (size_t i = 0; i < bridge_error_frame_count(error); i++) {
+    bridge_frame frame;
+    ASSERT_STATUS(bridge_error_frame(error, i, &frame), BRIDGE_OK);
+    found = found || (frame.line == 2 && std::string(frame.what) == "Lua");
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST(Worker, ReportsAChunkThatDoesNotParseAtOnce)
+{
+  Options options("return = 1");
+  options.worker.name = "broken";
+  bridge_worker *worker = nullptr;
+  bridge_error *error = nullptr;
+  bridge_message *arguments = message(1);
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, &arguments, &error),
+      BRIDGE_ESYNTAX);
+  EXPECT_EQ(worker, nullptr);
+  EXPECT_NE(arguments, nullptr) << "the arguments must stay the caller's";
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("broken:1:"),
+            std::string::npos)
+      << bridge_error_text(error, nullptr);
+  bridge_message_release(arguments);
+  bridge_error_release(error);
+}
+
+TEST(Worker, RefusesWrongOptions)
+{
+  bridge_worker *worker = nullptr;
+  Options options("return 1");
+  EXPECT_STATUS(
+      bridge_worker_create(nullptr, &options.worker, nullptr, nullptr),
+      BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_create(&worker, nullptr, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  options.worker.version = 99;
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, nullptr, nullptr),
+      BRIDGE_EVERSION);
+  options.worker.version = BRIDGE_WORKER_OPTIONS_VERSION;
+  options.state.version = 99;
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, nullptr, nullptr),
+      BRIDGE_EVERSION);
+  options.state.version = BRIDGE_STATE_OPTIONS_VERSION;
+  options.worker.file = "x.lua"; /* besides the source */
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, nullptr, nullptr),
+      BRIDGE_EINVAL);
+  options.worker.file = nullptr;
+  options.worker.drive = static_cast<bridge_drive>(9);
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, nullptr, nullptr),
+      BRIDGE_EINVAL);
+  options.worker.drive = BRIDGE_DRIVE_THREAD;
+  options.worker.source = nullptr; /* and no file, and no function */
+  bridge_message *arguments = message(1);
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, &arguments, nullptr),
+      BRIDGE_EINVAL);
+  bridge_message_release(arguments);
+  options.worker.source = "return 1";
+  options.worker.source_size = 8;
+  options.state.libraries = "base,nonsense";
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_create(&worker, &options.worker, nullptr, &error),
+                BRIDGE_ENOTFOUND);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("nonsense"),
+            std::string::npos);
+  bridge_error_release(error);
+  EXPECT_EQ(worker, nullptr);
+}
+
+TEST(Worker, RefusesUnfinishedArguments)
+{
+  Options options("return 1");
+  bridge_message *arguments = message(1);
+  ASSERT_STATUS(bridge_message_begin_array(arguments, 2), BRIDGE_OK);
+  bridge_worker *worker = nullptr;
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, &arguments, nullptr),
+      BRIDGE_EINVAL);
+  EXPECT_NE(arguments, nullptr);
+  bridge_message_release(arguments);
+}
+
+TEST(Worker, RunsAFile)
+{
+  char path[] = "/tmp/bridge-worker-XXXXXX";
+  int fd = mkstemp(path);
+  ASSERT_GE(fd, 0);
+  const char text[] = "#!/usr/bin/lua5.4\nlocal a = ...\nerror('line 3 ' .. a)";
+  ASSERT_EQ(write(fd, text, strlen(text)), static_cast<ssize_t>(strlen(text)));
+  close(fd);
+  Options options("");
+  options.worker.source = nullptr;
+  options.worker.file = path;
+  auto worker = start(options, message("x"));
+  unlink(path);
+  bridge_error *error = nullptr;
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, &error), BRIDGE_ESCRIPT);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find(":3: line 3 x"),
+            std::string::npos)
+      << bridge_error_text(error, nullptr);
+  bridge_error_release(error);
+}
+
+TEST(Worker, SaysWhichFileCannotBeRead)
+{
+  Options options("");
+  options.worker.source = nullptr;
+  options.worker.file = "/nowhere/at/all.lua";
+  bridge_worker *worker = nullptr;
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_create(&worker, &options.worker, nullptr, &error),
+                BRIDGE_ENOTFOUND);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr))
+                .find("/nowhere/at/all.lua"),
+            std::string::npos);
+  bridge_error_release(error);
+  error = nullptr;
+  options.worker.file = "/";
+  EXPECT_STATUS(bridge_worker_create(&worker, &options.worker, nullptr, &error),
+                BRIDGE_ESYSTEM);
+  bridge_error_release(error);
+}
+
+TEST(Worker, TakesTextWithANul)
+{
+  auto worker = start(std::string("return #'a\0b'", 13));
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "3");
+}
+
+TEST(Worker, RefusesBinaryChunksUnlessAllowed)
+{
+  auto maker = start("return string.dump(function() return 5 end)");
+  bridge_message *dump = nullptr;
+  ASSERT_STATUS(bridge_worker_join(maker.get(), kSoon, &dump, nullptr),
+                BRIDGE_OK);
+  bridge_reader reader;
+  const char *data = nullptr;
+  size_t size = 0;
+  ASSERT_STATUS(bridge_reader_init(&reader, dump), BRIDGE_OK);
+  ASSERT_STATUS(bridge_reader_string(&reader, &data, &size), BRIDGE_OK);
+  Options options(std::string(data, size));
+  bridge_message_release(dump);
+  bridge_worker *worker = nullptr;
+  EXPECT_STATUS(
+      bridge_worker_create(&worker, &options.worker, nullptr, nullptr),
+      BRIDGE_ESYNTAX);
+  options.state.binary_chunks = true;
+  auto allowed = start(options);
+  std::string results;
+  EXPECT_STATUS(finish(allowed.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "5");
+}
+
+TEST(Worker, AnswersCalls)
+{
+  auto worker = start(kService);
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("add", 2, 3), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "5");
+  ASSERT_STATUS(
+      ask(worker.get(), message("echo", nullptr, true, nullptr), &answer),
+      BRIDGE_OK);
+  EXPECT_EQ(answer, "nil true nil");
+  ASSERT_STATUS(ask(worker.get(), message("none"), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "");
+  ASSERT_STATUS(ask(worker.get(), message("twice"), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "'done'");
+  EXPECT_EQ(bridge_worker_phase_of(worker.get()), BRIDGE_WORKER_SERVING);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, GivesEachFailureOfACallAStatusOfItsOwn)
+{
+  auto worker = start(kService);
+  bridge_error *error = nullptr;
+
+  EXPECT_STATUS(ask(worker.get(), message("nobody"), nullptr, kSoon, &error),
+                BRIDGE_ENOTFOUND);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("nobody"),
+            std::string::npos);
+  bridge_error_release(error);
+
+  EXPECT_STATUS(ask(worker.get(), message("fail"), nullptr, kSoon, &error),
+                BRIDGE_ESCRIPT);
+  EXPECT_NE(std::string(bridge_error_traceback(error)).size(), 0u);
+  EXPECT_GE(bridge_error_frame_count(error), 1u);
+  bridge_error_release(error);
+
+  EXPECT_STATUS(ask(worker.get(), message("raise", 7), nullptr, kSoon, &error),
+                BRIDGE_ESCRIPT);
+  EXPECT_EQ(show(bridge_error_value(error)), "7");
+  bridge_error_release(error);
+
+  EXPECT_STATUS(ask(worker.get(), message("coroutine"), nullptr, kSoon, &error),
+                BRIDGE_ETYPE);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("coroutine"),
+            std::string::npos);
+  bridge_error_release(error);
+
+  EXPECT_STATUS(ask(worker.get(), message("sleep", 100), nullptr, 0, nullptr),
+                BRIDGE_ETIMEDOUT);
+  EXPECT_STATUS(ask(worker.get(), message("sleep", 100), nullptr, 10, nullptr),
+                BRIDGE_ETIMEDOUT);
+  /* The worker is as well as before. */
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
+
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), nullptr), BRIDGE_EDEAD);
+}
+
+TEST(Worker, ChecksTheArgumentsOfACall)
+{
+  auto worker = start(kService);
+  bridge_message *none = nullptr;
+  bridge_message *empty = message();
+  bridge_message *open = message("add");
+  ASSERT_STATUS(bridge_message_begin_array(open, 3), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_call(nullptr, &empty, 0, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_call(worker.get(), nullptr, 0, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_call(worker.get(), &none, 0, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_call(worker.get(), &empty, 0, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_send(worker.get(), &open, 0), BRIDGE_EINVAL);
+  EXPECT_NE(empty, nullptr);
+  EXPECT_NE(open, nullptr);
+  bridge_message_release(empty);
+  bridge_message_release(open);
+  bridge_message *request = message("add", 1, 2);
+  EXPECT_STATUS(bridge_worker_request(worker.get(), &request, 0, nullptr, 1),
+                BRIDGE_EINVAL);
+  EXPECT_NE(request, nullptr);
+  bridge_message_release(request);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, AnswersIntoAQueueWithTheAskersNumber)
+{
+  auto worker = start(kService);
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  for (uint64_t i = 0; i < 100; i++) {
+    bridge_message *request =
+        i % 10 == 9 ? message("nobody") : message("add", (int64_t)i, 1);
+    ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers,
+                                        UINT64_MAX - i),
+                  BRIDGE_OK);
+    EXPECT_EQ(request, nullptr);
+  }
+  for (uint64_t i = 0; i < 100; i++) {
+    bridge_message *reply = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+    uint64_t session = 0;
+    EXPECT_STATUS(bridge_answer_session(reply, &session), BRIDGE_OK);
+    EXPECT_EQ(session, UINT64_MAX - i);
+    const bridge_error *error = nullptr;
+    if (i % 10 == 9) {
+      EXPECT_STATUS(bridge_answer_error(reply, &error), BRIDGE_ENOTFOUND);
+      EXPECT_NE(error, nullptr);
+    } else {
+      EXPECT_STATUS(bridge_answer_error(reply, &error), BRIDGE_OK);
+      EXPECT_EQ(show(reply), std::to_string(i + 1));
+    }
+    bridge_message_release(reply);
+  }
+  bridge_message *plain = message(1);
+  uint64_t session = 0;
+  EXPECT_STATUS(bridge_answer_session(plain, &session), BRIDGE_ETYPE);
+  EXPECT_STATUS(bridge_answer_error(plain, nullptr), BRIDGE_ETYPE);
+  EXPECT_STATUS(bridge_answer_session(nullptr, &session), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_answer_session(plain, nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_answer_error(nullptr, nullptr), BRIDGE_EINVAL);
+  bridge_message_release(plain);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, LetsOtherRequestsGoOnWhileOneWaits)
+{
+  auto worker = start(kService);
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  bridge_message *request = message("sleep", 0.2);
+  ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 1),
+                BRIDGE_OK);
+  request = message("add", 1, 1);
+  ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 2),
+                BRIDGE_OK);
+  uint64_t order[2];
+  for (uint64_t &session : order) {
+    bridge_message *reply = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+    bridge_answer_session(reply, &session);
+    bridge_message_release(reply);
+  }
+  EXPECT_EQ(order[0], 2u);
+  EXPECT_EQ(order[1], 1u);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, AsksOtherWorkersWithoutBlocking)
+{
+  auto first = start(kService);
+  auto second = start(kService);
+  std::string answer;
+  ASSERT_STATUS(ask(first.get(), message("keep", second.get()), nullptr),
+                BRIDGE_OK);
+  ASSERT_STATUS(ask(second.get(), message("keep", first.get()), nullptr),
+                BRIDGE_OK);
+  ASSERT_STATUS(ask(first.get(), message("relay", "add", 3, 4), &answer),
+                BRIDGE_OK);
+  EXPECT_EQ(answer, "7");
+  /* There and back again, through both, without a deadlock. */
+  ASSERT_STATUS(ask(first.get(),
+                    message("relay", "relay", "relay", "add", 3, 5), &answer),
+                BRIDGE_OK);
+  EXPECT_EQ(answer, "8");
+  ASSERT_STATUS(
+      ask(first.get(), message("relay_timeout", 0.01, "sleep", 0.1), &answer),
+      BRIDGE_OK);
+  EXPECT_EQ(answer.substr(0, 3), "nil") << answer;
+  EXPECT_NE(answer.find("'ETIMEDOUT'"), std::string::npos) << answer;
+  /* The late answer meets nobody. */
+  ASSERT_STATUS(ask(first.get(), message("relay", "sleep", 0.2), &answer),
+                BRIDGE_OK);
+  EXPECT_EQ(answer, "'slept'");
+  EXPECT_STATUS(bridge_worker_close(first.get(), kSoon), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(second.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, CanAskItself)
+{
+  auto worker = start(kService);
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("keep", worker.get()), nullptr),
+                BRIDGE_OK);
+  ASSERT_STATUS(ask(worker.get(), message("relay", "add", 1, 2), &answer),
+                BRIDGE_OK);
+  EXPECT_EQ(answer, "3");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, RefusesToWaitForItself)
+{
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    local me = bridge.self()
+    local out = {}
+    local function code(...) out[#out + 1] = select(3, ...) end
+    code(me:join())
+    code(me:close())
+    code(me:call("anything"))
+    return table.concat(out, " ")
+  )lua");
+  std::string results;
+  ASSERT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  /* close asked it to stop, hence the last one. */
+  EXPECT_EQ(results, "'EDEADLOCK EDEADLOCK ECLOSED'");
+}
+
+TEST(Worker, SendsWithoutAnAnswer)
+{
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    local sum = 0
+    bridge.serve {
+      add = function(n) sum = sum + n; error("nobody hears this") end,
+      stop = bridge.stop,
+    }
+    return sum
+  )lua");
+  for (int i = 1; i <= 100; i++) {
+    bridge_message *request = message("add", i);
+    ASSERT_STATUS(bridge_worker_send(worker.get(), &request, -1), BRIDGE_OK);
+  }
+  bridge_message *request = message("no such handler");
+  ASSERT_STATUS(bridge_worker_send(worker.get(), &request, -1), BRIDGE_OK);
+  request = message("stop");
+  ASSERT_STATUS(bridge_worker_send(worker.get(), &request, -1), BRIDGE_OK);
+  std::string results;
+  ASSERT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "5050");
+}
+
+TEST(Worker, AnswersRequestsThatCameBeforeItServed)
+{
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    bridge.sleep(0.05)
+    return bridge.serve { echo = function(x) return x end }
+  )lua");
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("echo", 9), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "9");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, AnswersWhatWasAskedBeforeTheStop)
+{
+  auto worker = start(kService);
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  for (int i = 0; i < 50; i++) {
+    bridge_message *request =
+        i == 0 ? message("sleep", 0.1) : message("add", i, i);
+    ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 0),
+                  BRIDGE_OK);
+  }
+  ASSERT_STATUS(bridge_worker_stop(worker.get()), BRIDGE_OK);
+  ASSERT_STATUS(bridge_worker_stop(worker.get()), BRIDGE_OK);
+  bridge_message *late = message("add", 1, 1);
+  bridge_status refused = bridge_worker_send(worker.get(), &late, -1);
+  EXPECT_TRUE(refused == BRIDGE_ECLOSED || refused == BRIDGE_EDEAD);
+  EXPECT_NE(late, nullptr);
+  bridge_message_release(late);
+  ASSERT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
+                BRIDGE_OK);
+  for (int i = 0; i < 50; i++) {
+    bridge_message *reply = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(answers, &reply, 0), BRIDGE_OK);
+    EXPECT_STATUS(bridge_answer_error(reply, nullptr), BRIDGE_OK);
+    bridge_message_release(reply);
+  }
+}
+
+TEST(Worker, TellsAskersThatItDied)
+{
+  auto worker = start("require('bridge').sleep(0.05) error('gone')");
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 2), &answer), BRIDGE_EDEAD);
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 2), &answer), BRIDGE_EDEAD);
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, &error),
+                BRIDGE_ESCRIPT);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("gone"),
+            std::string::npos);
+  bridge_error_release(error);
+}
+
+TEST(Worker, IsBoundedByItsInbox)
+{
+  Options options("local gate = ... gate:pop() "
+                  "return require('bridge').serve { x = function() end }");
+  options.worker.inbox_items = 2;
+  options.worker.inbox_bytes = 1000;
+  bridge_queue *gate = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&gate, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(gate);
+  auto worker = start(options, message(gate));
+  for (int i = 0; i < 2; i++) {
+    bridge_message *request = message("x");
+    ASSERT_STATUS(bridge_worker_send(worker.get(), &request, 0), BRIDGE_OK);
+  }
+  bridge_message *request = message("x");
+  EXPECT_STATUS(bridge_worker_send(worker.get(), &request, 0), BRIDGE_EFULL);
+  EXPECT_STATUS(bridge_worker_send(worker.get(), &request, 5),
+                BRIDGE_ETIMEDOUT);
+  EXPECT_NE(request, nullptr);
+  bridge_message_release(request);
+  request = message("x", std::string(2000, 'y'));
+  EXPECT_STATUS(bridge_worker_send(worker.get(), &request, -1), BRIDGE_ELIMIT);
+  bridge_message_release(request);
+  bridge_message *open = message(1);
+  ASSERT_STATUS(bridge_queue_push(gate, &open), BRIDGE_OK);
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("x"), &answer), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, CancelsEveryWait)
+{
+  const char *const waits[] = {
+      "bridge.sleep(1000)",
+      "coroutine.wrap(function() bridge.sleep(1000) end)()",
+      "error(select(2, assert(q:pop())))",
+      "error(select(2, coroutine.wrap(function() return assert(q:pop()) "
+      "end)()))",
+      "bridge.serve { x = function() end }",
+      "w:call('never')",
+      "assert(w:join())",
+      "assert(coroutine.wrap(function() return w:call('never') end)())",
+  };
+  for (const char *wait : waits) {
+    SCOPED_TRACE(wait);
+    auto other = start("local ready = ... require('bridge').sleep(1000)");
+    bridge_queue *queue = nullptr;
+    bridge_queue *ready = nullptr;
+    ASSERT_STATUS(bridge_queue_create(&queue, nullptr), BRIDGE_OK);
+    ASSERT_STATUS(bridge_queue_create(&ready, nullptr), BRIDGE_OK);
+    Owned<bridge_queue> queue_owner(queue);
+    Owned<bridge_queue> ready_owner(ready);
+    auto worker = start("local bridge = require 'bridge' "
+                        "local ready, q, w = ... ready:push(1) " +
+                            std::string(wait),
+                        message(ready, queue, other.get()));
+    bridge_message *signal = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(ready, &signal, kSoon), BRIDGE_OK);
+    bridge_message_release(signal);
+    EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
+                  BRIDGE_ECANCELLED);
+    EXPECT_STATUS(bridge_worker_close(other.get(), 0), BRIDGE_OK);
+  }
+}
+
+TEST(Worker, CancelAnswersTheRequestsInIt)
+{
+  auto worker = start(kService);
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
+  for (int i = 0; i < 10; i++) {
+    bridge_message *request = message("sleep", 1000);
+    ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 0),
+                  BRIDGE_OK);
+  }
+  ASSERT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+  for (int i = 0; i < 10; i++) {
+    bridge_message *reply = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+    EXPECT_STATUS(bridge_answer_error(reply, nullptr), BRIDGE_ECANCELLED);
+    bridge_message_release(reply);
+  }
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+}
+
+TEST(Worker, CloseCancelsWhatDoesNotStop)
+{
+  auto worker = start("require('bridge').sleep(1000)");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 10), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 10), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+}
+
+TEST(Worker, CloseGivesUpOnAScriptThatRefuses)
+{
+  bridge_queue *gate = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&gate, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(gate);
+  auto worker = start("local gate = ... while #gate == 0 do end return 'end'",
+                      message(gate));
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_ETIMEDOUT);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ETIMEDOUT);
+  bridge_message *open = message(1);
+  ASSERT_STATUS(bridge_queue_push(gate, &open), BRIDGE_OK);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "'end'");
+}
+
+TEST(Worker, RunsOnWhenItsHandleIsDropped)
+{
+  bridge_queue *queue = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&queue, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(queue);
+  start("require('bridge').sleep(0.05) local q = ... q:push('still here')",
+        message(queue));
+  bridge_message *reply = nullptr;
+  ASSERT_STATUS(bridge_queue_pop(queue, &reply, kSoon), BRIDGE_OK);
+  EXPECT_EQ(show(reply), "'still here'");
+  bridge_message_release(reply);
+}
+
+TEST(Worker, HoldsTheMemoryLimit)
+{
+  Options options("local t = {} for i = 1, math.huge do t[i] = {} end");
+  options.state.memory_limit = 1 << 20;
+  auto worker = start(options);
+  bridge_error *error = nullptr;
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, &error), BRIDGE_ENOMEM);
+  bridge_error_release(error);
+  size_t used = 1, peak = 0, limit = 0;
+  EXPECT_STATUS(bridge_worker_memory(worker.get(), &used, &peak, &limit),
+                BRIDGE_OK);
+  EXPECT_EQ(used, 0u);
+  EXPECT_LE(peak, static_cast<size_t>(1 << 20));
+  EXPECT_GT(peak, static_cast<size_t>(1 << 19));
+  EXPECT_EQ(limit, static_cast<size_t>(1 << 20));
+}
+
+TEST(Worker, HasANameAndANumber)
+{
+  Options options("return 1");
+  options.worker.name = "named";
+  auto named = start(options);
+  auto unnamed = start("return 1");
+  EXPECT_STREQ(bridge_worker_name(named.get()), "named");
+  EXPECT_EQ(std::string(bridge_worker_name(unnamed.get())),
+            "worker-" + std::to_string(bridge_worker_id(unnamed.get())));
+  EXPECT_NE(bridge_worker_id(named.get()), bridge_worker_id(unnamed.get()));
+}
+
+TEST(Worker, TakesNullHandles)
+{
+  EXPECT_EQ(bridge_worker_retain(nullptr), nullptr);
+  bridge_worker_release(nullptr);
+  EXPECT_STREQ(bridge_worker_name(nullptr), "");
+  EXPECT_EQ(bridge_worker_id(nullptr), 0u);
+  EXPECT_EQ(bridge_worker_phase_of(nullptr), BRIDGE_WORKER_ENDED);
+  EXPECT_STATUS(bridge_worker_memory(nullptr, nullptr, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_join(nullptr, 0, nullptr, nullptr),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_stop(nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_cancel(nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_close(nullptr, 0), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_step(nullptr, 0), BRIDGE_EINVAL);
+  int timeout = 0;
+  EXPECT_STATUS(bridge_worker_timeout(nullptr, &timeout), BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_worker_waker(nullptr), nullptr);
+  EXPECT_EQ(bridge_worker_current(), nullptr);
+  EXPECT_FALSE(bridge_worker_cancelled());
+  bridge_worker_options_init(nullptr);
+}
+
+/* ---- Driven by the host --------------------------------------------------- */
+
+struct Hosted : Options {
+  explicit Hosted(const std::string &source,
+                  bridge_waker_kind kind = BRIDGE_WAKER_DEFAULT)
+      : Options(source)
+  {
+    worker.drive = BRIDGE_DRIVE_HOST;
+    worker.waker_kind = kind;
+  }
+};
+
+/* A loop as a host would write it, until the worker has ended. */
+bridge_status pump(bridge_worker *worker)
+{
+  int fd = -1;
+  EXPECT_STATUS(bridge_waker_fileno(bridge_worker_waker(worker), &fd),
+                BRIDGE_OK);
+  for (;;) {
+    bridge_status status = bridge_worker_step(worker, 0);
+    if (status == BRIDGE_EEMPTY) {
+      int timeout = -1;
+      EXPECT_STATUS(bridge_worker_timeout(worker, &timeout), BRIDGE_OK);
+      pollfd entry = {fd, POLLIN, 0};
+      poll(&entry, 1, timeout);
+    } else if (status != BRIDGE_OK) {
+      return status;
+    }
+  }
+}
+
+TEST(HostWorker, RunsInStepsOfTheHost)
+{
+  Hosted options("require('bridge').sleep(0.02) return 'done', ...");
+  auto worker = start(options, message(5));
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ETIMEDOUT);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), -1, nullptr, nullptr),
+                BRIDGE_EUNSUPPORTED);
+  EXPECT_STATUS(pump(worker.get()), BRIDGE_ECLOSED);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_ECLOSED);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "'done' 5");
+}
+
+TEST(HostWorker, AnswersThreadsThroughTheHostsLoop)
+{
+  Hosted options(kService);
+  auto worker = start(options);
+  std::string answer;
+  bridge_status called = BRIDGE_EINVAL;
+  std::thread asker([&] {
+    called = ask(worker.get(), message("add", 20, 22), &answer);
+    bridge_worker_stop(worker.get());
+  });
+  EXPECT_STATUS(pump(worker.get()), BRIDGE_ECLOSED);
+  asker.join();
+  EXPECT_STATUS(called, BRIDGE_OK);
+  EXPECT_EQ(answer, "42");
+}
+
+TEST(HostWorker, KeepsToItsBudget)
+{
+  Hosted options("local bridge = require 'bridge' local n = 0 "
+                 "bridge.serve { x = function() n = n + 1 end, "
+                 "stop = bridge.stop } return n");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  for (int i = 0; i < 10; i++) {
+    bridge_message *request = message("x");
+    ASSERT_STATUS(bridge_worker_send(worker.get(), &request, 0), BRIDGE_OK);
+  }
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 3), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 3), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 100), BRIDGE_EEMPTY);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "10");
+}
+
+TEST(HostWorker, RefusesTheWrongDrive)
+{
+  auto threaded = start("return 1");
+  int timeout = 0;
+  EXPECT_STATUS(bridge_worker_step(threaded.get(), 0), BRIDGE_EUNSUPPORTED);
+  EXPECT_STATUS(bridge_worker_timeout(threaded.get(), &timeout),
+                BRIDGE_EUNSUPPORTED);
+  Hosted options("return 1");
+  auto hosted = start(options);
+  EXPECT_STATUS(bridge_worker_timeout(hosted.get(), nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_timeout(hosted.get(), &timeout), BRIDGE_OK);
+  EXPECT_EQ(timeout, 0) << "it waits for its first step";
+}
+
+TEST(HostWorker, ClosesWithoutASingleStep)
+{
+  Hosted options("error('never runs')");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), -1), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+}
+
+TEST(HostWorker, IsFreedInTheMiddleOfItsWork)
+{
+  Hosted options(
+      "local bridge = require 'bridge' "
+      "local x <close> = setmetatable({}, {__close = function() end})"
+      "bridge.sleep(1000)");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  int timeout = 0;
+  EXPECT_STATUS(bridge_worker_timeout(worker.get(), &timeout), BRIDGE_OK);
+  EXPECT_GT(timeout, 900000);
+}
+
+TEST(HostWorker, ClosesWhatSleeps)
+{
+  Hosted options("require('bridge').sleep(1000)");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+}
+
+TEST(HostWorker, RefusesAStepFromTwoThreadsOrFromWithin)
+{
+  bridge_queue *inside = nullptr;
+  bridge_queue *gate = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&inside, nullptr), BRIDGE_OK);
+  ASSERT_STATUS(bridge_queue_create(&gate, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> inside_owner(inside);
+  Owned<bridge_queue> gate_owner(gate);
+  Hosted options("local bridge = require 'bridge' local inside, gate = ... "
+                 "local _, _, code = bridge.self():step() "
+                 "inside:push(code) gate:pop()");
+  auto worker = start(options, message(inside, gate));
+  std::thread stepper([&] { bridge_worker_step(worker.get(), 0); });
+  bridge_message *code = nullptr;
+  ASSERT_STATUS(bridge_queue_pop(inside, &code, kSoon), BRIDGE_OK);
+  EXPECT_EQ(show(code), "'EDEADLOCK'");
+  bridge_message_release(code);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EBUSY);
+  bridge_message *open = message(1);
+  ASSERT_STATUS(bridge_queue_push(gate, &open), BRIDGE_OK);
+  stepper.join();
+}
+
+/* ---- After a fork ----------------------------------------------------------- */
+
+TEST(Worker, BelongsToTheProcessThatMadeIt)
+{
+  auto worker = start(kService);
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
+  pid_t child = fork();
+  if (child == 0) {
+    bridge_message *request = message("add", 1, 2);
+    bool refused =
+        bridge_worker_call(worker.get(), &request, 100, nullptr, nullptr) ==
+            BRIDGE_EFORKED &&
+        bridge_worker_send(worker.get(), &request, 0) == BRIDGE_EFORKED &&
+        bridge_worker_join(worker.get(), 0, nullptr, nullptr) ==
+            BRIDGE_EFORKED &&
+        bridge_worker_stop(worker.get()) == BRIDGE_EFORKED &&
+        bridge_worker_cancel(worker.get()) == BRIDGE_EFORKED &&
+        bridge_worker_close(worker.get(), 0) == BRIDGE_EFORKED;
+    bridge_message_release(request);
+    worker.reset();
+    /* A new one works. */
+    Options options("return 5");
+    bridge_worker *fresh = nullptr;
+    bridge_message *results = nullptr;
+    bool works =
+        bridge_worker_create(&fresh, &options.worker, nullptr, nullptr) ==
+            BRIDGE_OK &&
+        bridge_worker_join(fresh, kSoon, &results, nullptr) == BRIDGE_OK &&
+        show(results) == "5";
+    _exit(refused && works ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  ASSERT_STATUS(ask(worker.get(), message("add", 2, 2), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "4");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+} // namespace
