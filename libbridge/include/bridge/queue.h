@@ -157,8 +157,8 @@ BRIDGE_API bridge_status bridge_queue_push_batch(bridge_queue *queue,
  * @param[out] out    the message; the caller owns it
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @return BRIDGE_OK; BRIDGE_EEMPTY if nothing is there and @p timeout_ms is 0;
- *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED once it is closed and empty;
- *         BRIDGE_EBUSY if another thread is popping; BRIDGE_ECANCELLED if the
+ *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED once it is closed and empty, or if it
+ *         would have to wait and the queue's waker was closed; BRIDGE_EBUSY if another thread is popping; BRIDGE_ECANCELLED if the
  *         calling worker is cancelled; BRIDGE_EUNSUPPORTED if it would have to
  *         wait and the queue's waker is a callback; BRIDGE_EFORKED;
  *         BRIDGE_EINVAL
@@ -193,8 +193,9 @@ BRIDGE_API bridge_status bridge_queue_pop_batch(bridge_queue *queue,
  *
  * @param queue            the queue, which may be closed
  * @param[in,out] message  taken and set to NULL on success; else untouched
- * @return BRIDGE_OK; BRIDGE_EBUSY if another thread is popping; BRIDGE_EFORKED;
- *         BRIDGE_EINVAL
+ * @return BRIDGE_OK; BRIDGE_EBUSY if another thread is popping; BRIDGE_ECYCLE if
+ *         the message holds the queue itself; BRIDGE_ELIMIT beyond what a queue
+ *         can count, 8,388,607 messages or 1 TiB; BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread; one caller at a time.
  */

@@ -1,0 +1,220 @@
+/* Pop: what is there is taken at once; before the queue says that it is empty it
+   makes sure that the next push wakes. */
+#include "queue/body.h"
+
+enum {
+  SPIN_LEAST = 16, /* so that a queue that was idle can learn again */
+  SPIN_MOST = 1024 /* some ten microseconds, less than a sleep costs */
+};
+
+/* What a pop is asked for. */
+typedef struct request {
+  bridge_message **messages;
+  size_t capacity;
+  size_t count;
+} request;
+
+/* ---- In the seat, never waiting ---- */
+
+static bool take(bridge_queue *queue, request *wanted)
+{
+  uint64_t credit = 0;
+  while (wanted->count < wanted->capacity) {
+    bridge_message *message = bridge__queue_next(queue);
+    if (message == NULL) {
+      break;
+    }
+    credit = bridge__credit_add(credit, bridge__credit(1, message->cost));
+    wanted->messages[wanted->count++] = message;
+  }
+  if (wanted->count == 0) {
+    return false;
+  }
+  bridge__queue_credit(queue, credit);
+  return true;
+}
+
+/* Whether nothing is in the queue and nothing will ever be.  A push that was let
+   in before the close and is not linked yet still counts. */
+static bool at_end(const bridge_queue *queue)
+{
+  /* Takes what the closer did. */
+  uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_acquire);
+  /* Takes nothing: only who sits here writes it. */
+  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
+  return pushed == (popped | BRIDGE__CREDIT_CLOSED);
+}
+
+/* BRIDGE_OK, BRIDGE_ECLOSED, or BRIDGE_EEMPTY, which promises that the next push
+   raises the waker.
+
+   The waker is cleared before the last look at the list, and at the end mark,
+   since a raise that is cleared may belong to what that look finds.  Whoever
+   stops without BRIDGE_EEMPTY must find the waker raised, so what was cleared
+   for nothing is raised again. */
+static bridge_status take_or_arm(bridge_queue *queue, request *wanted)
+{
+  bool cleared = false;
+  bridge_status status = BRIDGE_EEMPTY;
+  for (;;) {
+    if (take(queue, wanted)) {
+      status = BRIDGE_OK;
+      break;
+    }
+    if (at_end(queue)) {
+      status = BRIDGE_ECLOSED;
+      break;
+    }
+    if (!cleared && bridge__waker_pending(queue->waker)) {
+      bridge_waker_clear(queue->waker);
+      cleared = true;
+    } else if (bridge__mpsc_arm(&queue->list)) {
+      return BRIDGE_EEMPTY;
+    }
+  }
+  if (cleared) {
+    bridge_waker_raise(queue->waker);
+  }
+  return status;
+}
+
+/* ---- Waiting ---- */
+
+/* Look for a while before going to sleep, longer where that has helped. */
+static void spin(bridge_queue *queue)
+{
+  if (queue->spin == 0) {
+    return; /* on one core nobody can push meanwhile */
+  }
+  for (unsigned i = 0; i < queue->spin; i++) {
+    if (!bridge__mpsc_empty(&queue->list)) {
+      queue->spin = queue->spin * 2 > SPIN_MOST ? SPIN_MOST : queue->spin * 2;
+      return;
+    }
+    bridge__relax();
+  }
+  queue->spin = queue->spin / 2 < SPIN_LEAST ? SPIN_LEAST : queue->spin / 2;
+}
+
+static bridge_status take_waiting(bridge_queue *queue,
+                                  request *wanted,
+                                  int timeout_ms)
+{
+  if (take(queue, wanted)) {
+    return BRIDGE_OK;
+  }
+  const int64_t deadline = bridge__deadline(timeout_ms);
+  spin(queue);
+  for (;;) {
+    bridge_status status = take_or_arm(queue, wanted);
+    if (status != BRIDGE_EEMPTY) {
+      return status;
+    }
+    bridge__queue_stand(queue);
+    bridge_status waited =
+        bridge_waker_wait(queue->waker, bridge__remaining(deadline));
+    bridge__queue_sit(queue);
+    if (waited != BRIDGE_OK) {
+      /* Something may have come at the same moment. */
+      status = take_or_arm(queue, wanted);
+      return status == BRIDGE_EEMPTY ? waited : status;
+    }
+  }
+}
+
+static bridge_status pop(bridge_queue *queue, request *wanted, int timeout_ms)
+{
+  bridge_status status = bridge__queue_check(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__queue_enter(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = timeout_ms == 0 ? take_or_arm(queue, wanted)
+                           : take_waiting(queue, wanted, timeout_ms);
+  bridge__queue_leave(queue);
+  return status;
+}
+
+/* ---- Public ---- */
+
+bridge_status bridge_queue_pop(bridge_queue *queue,
+                               bridge_message **out,
+                               int timeout_ms)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_message *message = NULL;
+  request wanted = {.messages = &message, .capacity = 1};
+  bridge_status status = pop(queue, &wanted, timeout_ms);
+  if (status == BRIDGE_OK) {
+    *out = message;
+  }
+  return status;
+}
+
+bridge_status bridge_queue_pop_batch(bridge_queue *queue,
+                                     bridge_message **messages,
+                                     size_t capacity,
+                                     size_t *count,
+                                     int timeout_ms)
+{
+  if (messages == NULL || capacity == 0 || count == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  request wanted = {.messages = messages, .capacity = capacity};
+  bridge_status status = pop(queue, &wanted, timeout_ms);
+  *count = wanted.count;
+  return status;
+}
+
+/* Gives the room back the other way. */
+static bridge_status put_back(bridge_queue *queue, bridge_message **message)
+{
+  const uint64_t credit = bridge__credit(1, (*message)->cost);
+  /* Takes nothing: what it bounds only grows by others. */
+  uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+  /* Takes nothing: only who sits here writes it. */
+  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
+  if (!bridge__credit_fits(bridge__credit_subtract(pushed, popped), credit,
+                           BRIDGE__CREDIT_ITEMS_MAX,
+                           BRIDGE__CREDIT_BYTES_MAX)) {
+    return BRIDGE_ELIMIT;
+  }
+  /* Publishes nothing: it takes room away. */
+  atomic_store_explicit(&queue->popped, bridge__credit_subtract(popped, credit),
+                        memory_order_release);
+  bridge__queue_put_front(queue, *message);
+  *message = NULL;
+  return BRIDGE_OK;
+}
+
+bridge_status bridge_queue_unpop(bridge_queue *queue, bridge_message **message)
+{
+  bridge_status status = bridge__queue_check(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (message == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  status = bridge__queue_admits(queue, *message);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__queue_enter(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  /* What it has now: it may have been written meanwhile. */
+  (*message)->cost = bridge_message_size(*message);
+  status = put_back(queue, message);
+  bridge__queue_leave(queue);
+  if (status == BRIDGE_OK) {
+    bridge_waker_raise(queue->waker); /* refused only if it was closed */
+  }
+  return status;
+}

@@ -1,0 +1,326 @@
+/* Push: room is taken first, in one exchange, and then the message is linked;
+   so a message that is linked always fits, and a closed queue lets nobody in. */
+#include "queue/body.h"
+
+#include "base/interrupt.h"
+
+/* ---- What may go in ---- */
+
+bridge_status bridge__queue_admits(const bridge_queue *queue,
+                                   const bridge_message *message)
+{
+  if (message == NULL || !bridge__message_finished(message)) {
+    return BRIDGE_EINVAL;
+  }
+  /* Else each would keep the other, for ever. */
+  if (message->slot_count > 0 && bridge__message_holds(message, queue)) {
+    return BRIDGE_ECYCLE;
+  }
+  return BRIDGE_OK;
+}
+
+static bridge_status admit(const bridge_queue *queue, bridge_message *message)
+{
+  bridge_status status = bridge__queue_admits(queue, message);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  message->cost = bridge_message_size(message);
+  return message->cost <= queue->bytes ? BRIDGE_OK : BRIDGE_ELIMIT;
+}
+
+/* ---- Taking room ---- */
+
+static uint64_t popped(const bridge_queue *queue)
+{
+  /* Takes the room that the consumer gave back, and with it that whatever was
+     popped had been reserved: so `pushed`, read after it, is not older. */
+  return atomic_load_explicit(&queue->popped, memory_order_acquire);
+}
+
+static uint64_t pushed(const bridge_queue *queue)
+{
+  /* Takes nothing: the exchange tells whether it still holds. */
+  return atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+}
+
+static bool exchange(bridge_queue *queue, uint64_t *from, uint64_t credit)
+{
+  /* Publishes nothing: the list publishes the message. */
+  return atomic_compare_exchange_weak_explicit(
+      &queue->pushed, from, bridge__credit_add(*from, credit),
+      memory_order_relaxed, memory_order_relaxed);
+}
+
+/* All of the credit, or nothing. */
+static bridge_status reserve(bridge_queue *queue,
+                             uint64_t credit,
+                             uint64_t items,
+                             uint64_t bytes)
+{
+  uint64_t word = pushed(queue);
+  for (;;) {
+    if ((word & BRIDGE__CREDIT_CLOSED) != 0) {
+      return BRIDGE_ECLOSED;
+    }
+    uint64_t inside = bridge__credit_subtract(word, popped(queue));
+    if (bridge__credit_fits(inside, credit, items, bytes)) {
+      if (exchange(queue, &word, credit)) {
+        return BRIDGE_OK;
+      }
+      continue;
+    }
+    /* Full only if the two words belong together. */
+    uint64_t again = pushed(queue);
+    if (again == word) {
+      return BRIDGE_EFULL;
+    }
+    word = again;
+  }
+}
+
+static size_t fitting(const bridge_queue *queue,
+                      uint64_t inside,
+                      bridge_message *const *messages,
+                      size_t count,
+                      uint64_t *credit)
+{
+  *credit = 0;
+  size_t fit = 0;
+  while (fit < count) {
+    uint64_t more =
+        bridge__credit_add(*credit, bridge__credit(1, messages[fit]->cost));
+    if (!bridge__credit_fits(inside, more, queue->items, queue->bytes)) {
+      break;
+    }
+    *credit = more;
+    fit++;
+  }
+  return fit;
+}
+
+/* As many of the messages as there is room for, at least one. */
+static bridge_status reserve_some(bridge_queue *queue,
+                                  bridge_message *const *messages,
+                                  size_t count,
+                                  size_t *taken)
+{
+  uint64_t word = pushed(queue);
+  for (;;) {
+    if ((word & BRIDGE__CREDIT_CLOSED) != 0) {
+      return BRIDGE_ECLOSED;
+    }
+    uint64_t credit = 0;
+    uint64_t inside = bridge__credit_subtract(word, popped(queue));
+    *taken = fitting(queue, inside, messages, count, &credit);
+    if (*taken > 0) {
+      if (exchange(queue, &word, credit)) {
+        return BRIDGE_OK;
+      }
+      continue;
+    }
+    uint64_t again = pushed(queue);
+    if (again == word) {
+      return BRIDGE_EFULL;
+    }
+    word = again;
+  }
+}
+
+/* ---- Making room ---- */
+
+/* Frees one message, outside of the seat: freeing runs code of others. */
+static void drop_oldest(bridge_queue *queue)
+{
+  bridge__queue_borrow(queue);
+  bridge_message *message = bridge__queue_next(queue);
+  if (message != NULL) {
+    bridge__queue_credit(queue, bridge__credit(1, message->cost));
+    /* Publishes nothing: a number for people. */
+    atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
+  }
+  bridge__queue_give_back(queue);
+  if (message == NULL) {
+    bridge__yield(); /* others have taken the room and have yet to link */
+  }
+  bridge_message_release(message);
+}
+
+static bridge_status reserve_waiting(bridge_queue *queue,
+                                     uint64_t credit,
+                                     int64_t deadline)
+{
+  for (;;) {
+    bridge_status status = bridge__queue_await_room(queue, credit, deadline);
+    if (status != BRIDGE_OK) {
+      return status;
+    }
+    /* Another producer may have been faster. */
+    status = reserve(queue, credit, queue->items, queue->bytes);
+    if (status != BRIDGE_EFULL) {
+      return status;
+    }
+  }
+}
+
+static bridge_status make_room(bridge_queue *queue,
+                               uint64_t credit,
+                               int timeout_ms)
+{
+  if (queue->policy == BRIDGE_QUEUE_DROP_OLDEST) {
+    bridge_status status = BRIDGE_EFULL;
+    while (status == BRIDGE_EFULL) {
+      drop_oldest(queue);
+      status = reserve(queue, credit, queue->items, queue->bytes);
+    }
+    return status;
+  }
+  if (timeout_ms == 0) {
+    return BRIDGE_EFULL;
+  }
+  return reserve_waiting(queue, credit, bridge__deadline(timeout_ms));
+}
+
+/* ---- Pushing ---- */
+
+/* The chain goes from the newest to the oldest.  The reference of the caller
+   keeps the queue until the waker was raised. */
+static void link_chain(bridge_queue *queue,
+                       bridge_node *newest,
+                       bridge_node *oldest)
+{
+  if (bridge__mpsc_push(&queue->list, newest, oldest)) {
+    /* Refused if the host closed the waker: then nobody waits. */
+    bridge_waker_raise(queue->waker);
+  }
+}
+
+static void link_one(bridge_queue *queue, bridge_message **message)
+{
+  bridge_node *node = &(*message)->node;
+  *message = NULL;
+  link_chain(queue, node, node);
+}
+
+static void link_some(bridge_queue *queue,
+                      bridge_message **messages,
+                      size_t count)
+{
+  bridge_node *oldest = &messages[0]->node;
+  bridge_node *newest = oldest;
+  messages[0] = NULL;
+  for (size_t i = 1; i < count; i++) {
+    messages[i]->node.next = newest;
+    newest = &messages[i]->node;
+    messages[i] = NULL;
+  }
+  link_chain(queue, newest, oldest);
+}
+
+static bridge_status admit_one(bridge_queue *queue, bridge_message **message)
+{
+  bridge_status status = bridge__queue_check(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  return message == NULL ? BRIDGE_EINVAL : admit(queue, *message);
+}
+
+bridge_status bridge_queue_push_timeout(bridge_queue *queue,
+                                        bridge_message **message,
+                                        int timeout_ms)
+{
+  bridge_status status = admit_one(queue, message);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  const uint64_t credit = bridge__credit(1, (*message)->cost);
+  status = reserve(queue, credit, queue->items, queue->bytes);
+  if (status == BRIDGE_EFULL) {
+    status = make_room(queue, credit, timeout_ms);
+  }
+  if (status == BRIDGE_OK) {
+    link_one(queue, message);
+  }
+  return status;
+}
+
+bridge_status bridge_queue_push(bridge_queue *queue, bridge_message **message)
+{
+  const bool waits = queue != NULL && queue->policy == BRIDGE_QUEUE_BLOCK;
+  return bridge_queue_push_timeout(queue, message,
+                                   waits ? queue->timeout_ms : 0);
+}
+
+bridge_status bridge__queue_push_forced(bridge_queue *queue,
+                                        bridge_message **message)
+{
+  bridge_status status = admit_one(queue, message);
+  if (status != BRIDGE_OK && status != BRIDGE_ELIMIT) {
+    return status;
+  }
+  /* What the words can count: nobody has so much memory. */
+  status = reserve(queue, bridge__credit(1, (*message)->cost),
+                   BRIDGE__CREDIT_ITEMS_MAX, BRIDGE__CREDIT_BYTES_MAX);
+  if (status == BRIDGE_OK) {
+    link_one(queue, message);
+  }
+  return status;
+}
+
+/* How many may go in before the first that may not, and why not. */
+static size_t admit_some(const bridge_queue *queue,
+                         bridge_message **messages,
+                         size_t count,
+                         bridge_status *status)
+{
+  *status = BRIDGE_OK;
+  for (size_t i = 0; i < count; i++) {
+    *status = admit(queue, messages[i]);
+    if (*status != BRIDGE_OK) {
+      return i;
+    }
+  }
+  return count;
+}
+
+static bridge_status push_some(bridge_queue *queue,
+                               bridge_message **messages,
+                               size_t count,
+                               size_t *done)
+{
+  while (*done < count) {
+    size_t taken = 0;
+    bridge_status status =
+        reserve_some(queue, messages + *done, count - *done, &taken);
+    if (status == BRIDGE_OK) {
+      link_some(queue, messages + *done, taken);
+      *done += taken;
+    } else if (status == BRIDGE_EFULL &&
+               queue->policy == BRIDGE_QUEUE_DROP_OLDEST) {
+      drop_oldest(queue);
+    } else {
+      return status;
+    }
+  }
+  return BRIDGE_OK;
+}
+
+bridge_status bridge_queue_push_batch(bridge_queue *queue,
+                                      bridge_message **messages,
+                                      size_t count,
+                                      size_t *done)
+{
+  if (done == NULL || (messages == NULL && count > 0)) {
+    return BRIDGE_EINVAL;
+  }
+  *done = 0;
+  bridge_status status = bridge__queue_check(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_status refusal = BRIDGE_OK;
+  size_t admitted = admit_some(queue, messages, count, &refusal);
+  status = push_some(queue, messages, admitted, done);
+  return status == BRIDGE_OK ? refusal : status;
+}

@@ -1,0 +1,96 @@
+/* Waiting for room: producers sleep under a mutex that the consumer takes only
+   while somebody waits.
+
+   Two words have to agree: the room, and how many wait.  The producer adds
+   itself and then looks for room; the consumer gives room and then looks who
+   waits.  Both touch `waiting` by a read-modify-write, so one of them comes
+   first, and the other sees all it did.  Queues on which nobody ever waited do
+   not pay for it: they lack the flag `may_block`, which is set in the seat, where
+   the consumer cannot miss it. */
+#include "queue/body.h"
+
+#include "base/interrupt.h"
+
+static void announce(bridge_queue *queue)
+{
+  /* Takes the room that was given before the flag was there. */
+  if (atomic_load_explicit(&queue->may_block, memory_order_acquire)) {
+    return;
+  }
+  bridge__queue_borrow(queue);
+  /* Publishes the room that was given before, to producers who see the flag. */
+  atomic_store_explicit(&queue->may_block, true, memory_order_release);
+  bridge__queue_give_back(queue);
+}
+
+/* Also if the queue is closed: then the attempt to push says so. */
+static bool has_room(const bridge_queue *queue, uint64_t credit)
+{
+  /* Takes the room. */
+  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_acquire);
+  /* Takes nothing: who pushes looks again. */
+  uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+  return (pushed & BRIDGE__CREDIT_CLOSED) != 0 ||
+         bridge__credit_fits(bridge__credit_subtract(pushed, popped), credit,
+                             queue->items, queue->bytes);
+}
+
+static bridge_status sleep_for_room(bridge_queue *queue,
+                                    uint64_t credit,
+                                    int64_t deadline)
+{
+  bridge_status status = BRIDGE_OK;
+  bool in_time = true;
+  bridge__mutex_lock(&queue->mutex);
+  while (status == BRIDGE_OK && !has_room(queue, credit)) {
+    if (bridge__interrupted()) {
+      status = BRIDGE_ECANCELLED;
+    } else if (!in_time) {
+      status = BRIDGE_ETIMEDOUT;
+    } else {
+      in_time = bridge__condition_wait(&queue->room, &queue->mutex, deadline);
+    }
+  }
+  bridge__mutex_unlock(&queue->mutex);
+  return status;
+}
+
+static void wake_all(void *object)
+{
+  bridge_queue *queue = object;
+  bridge__mutex_lock(&queue->mutex);
+  bridge__condition_broadcast(&queue->room);
+  bridge__mutex_unlock(&queue->mutex);
+}
+
+bridge_status bridge__queue_await_room(bridge_queue *queue,
+                                       uint64_t credit,
+                                       int64_t deadline)
+{
+  announce(queue);
+  if (!bridge__wait_begin(wake_all, queue)) {
+    return BRIDGE_ECANCELLED;
+  }
+  /* Takes the room of a consumer who came first; shows the one who comes later
+     that somebody waits. */
+  atomic_fetch_add_explicit(&queue->waiting, 1, memory_order_acq_rel);
+  bridge_status status = sleep_for_room(queue, credit, deadline);
+  /* Publishes nothing. */
+  atomic_fetch_sub_explicit(&queue->waiting, 1, memory_order_relaxed);
+  bridge__wait_end();
+  return status;
+}
+
+void bridge__queue_wake_producers(bridge_queue *queue)
+{
+  /* Takes nothing: the seat orders it. */
+  if (!atomic_load_explicit(&queue->may_block, memory_order_relaxed)) {
+    return;
+  }
+  /* Publishes the room to a producer who comes later; a write that changes
+     nothing, so that it has a place in the order. */
+  if (atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel) > 0) {
+    wake_all(
+        queue); /* all: a small message may fit where a large one does not */
+  }
+}
