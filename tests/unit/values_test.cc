@@ -1,0 +1,766 @@
+/* Lua values across states: what arrives, and what is said about values that
+   cannot cross. */
+#include <bridge/bridge.h>
+#include <gtest/gtest.h>
+
+extern "C" {
+#include "lua/values.h"
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+}
+
+#include <cmath>
+#include <string>
+
+namespace
+{
+
+struct Failure {
+  bridge_status status;
+  std::string text;
+};
+
+/* Two states: values are made in one and looked at in the other. */
+class Values : public ::testing::Test
+{
+protected:
+  void SetUp() override
+  {
+    ASSERT_EQ(BRIDGE_OK, bridge_state_create(&from_, nullptr, nullptr));
+    ASSERT_EQ(BRIDGE_OK, bridge_state_create(&to_, nullptr, nullptr));
+  }
+
+  void TearDown() override
+  {
+    bridge_state_release(from_);
+    bridge_state_release(to_);
+  }
+
+  static Failure Run(bridge_state *state,
+                     const std::string &source,
+                     bridge_message **arguments,
+                     bridge_message **results)
+  {
+    bridge_error *error = nullptr;
+    bridge_status status =
+        bridge_state_run(state, source.data(), source.size(), "=test",
+                         arguments, results, &error);
+    Failure failure = {status, bridge_error_text(error, nullptr)};
+    bridge_error_release(error);
+    return failure;
+  }
+
+  /* What is said when the results of `make` cannot leave. */
+  Failure Pack(const std::string &make)
+  {
+    bridge_message *message = nullptr;
+    Failure failure = Run(from_, make, nullptr, &message);
+    EXPECT_EQ(nullptr, message);
+    bridge_message_release(message);
+    return failure;
+  }
+
+  bridge_message *Make(const std::string &make)
+  {
+    bridge_message *message = nullptr;
+    Failure failure = Run(from_, make, nullptr, &message);
+    EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+    return message;
+  }
+
+  /* `check` is handed what `make` returned, and asserts. */
+  void Cross(const std::string &make, const std::string &check)
+  {
+    bridge_message *message = Make(make);
+    ASSERT_NE(nullptr, message);
+    Failure failure = Run(to_, check, &message, nullptr);
+    EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+    EXPECT_EQ(nullptr, message);
+    bridge_message_release(message);
+  }
+
+  /* What is said when bytes from outside cannot be read. */
+  Failure Unpack(const std::string &bytes)
+  {
+    bridge_message *message = nullptr;
+    EXPECT_EQ(BRIDGE_OK, bridge_message_from_bytes(&message, bytes.data(),
+                                                   bytes.size()));
+    Failure failure = Run(to_, "return ...", &message, nullptr);
+    if (failure.status != BRIDGE_OK) {
+      EXPECT_NE(nullptr, message) << "a failing unpack leaves the message";
+    }
+    bridge_message_release(message);
+    return failure;
+  }
+
+  bridge_state *from_ = nullptr;
+  bridge_state *to_ = nullptr;
+};
+
+/* ---- Scalars ---- */
+
+TEST_F(Values, KeepNilsAtTheEndAndInTheMiddle)
+{
+  Cross("return nil, 1, nil, nil",
+        "assert(select('#', ...) == 4)"
+        "local a, b, c, d = ...;"
+        "assert(a == nil and b == 1 and c == nil and d == nil)");
+  Cross("return", "assert(select('#', ...) == 0)");
+}
+
+TEST_F(Values, KeepBooleans)
+{
+  Cross("return true, false", "local a, b = ...;"
+                              "assert(a == true and b == false)");
+}
+
+TEST_F(Values, KeepIntegersAndFloatsApart)
+{
+  Cross("return 3, 3.0, math.maxinteger, math.mininteger, -1, 255, 65536",
+        "local a, b, c, d, e, f, g = ...;"
+        "assert(math.type(a) == 'integer' and a == 3)"
+        "assert(math.type(b) == 'float' and b == 3.0)"
+        "assert(c == math.maxinteger and math.type(c) == 'integer')"
+        "assert(d == math.mininteger and math.type(d) == 'integer')"
+        "assert(e == -1 and f == 255 and g == 65536)");
+}
+
+TEST_F(Values, KeepEveryFloat)
+{
+  Cross("return 0/0, 1/0, -1/0, -0.0, 2^53, 5e-324, 0.1",
+        "local n, i, m, z, p, s, t = ...;"
+        "assert(n ~= n and i == 1/0 and m == -1/0 and 1/z == -1/0)"
+        "assert(p == 2^53 and math.type(p) == 'float' and s == 5e-324"
+        " and t == 0.1)");
+}
+
+TEST_F(Values, KeepStringsWithAnyBytes)
+{
+  Cross("return '', 'a\\0b\\0', '\\255\\254', ('x'):rep(70000)",
+        "local e, z, b, l = ...;"
+        "assert(e == '' and z == 'a\\0b\\0' and #z == 4)"
+        "assert(b == '\\255\\254' and l == ('x'):rep(70000))");
+}
+
+/* ---- Tables ---- */
+
+TEST_F(Values, KeepNestedTables)
+{
+  Cross("return { 1, { 'two', { three = { 3.0 } } }, {}, n = { {} } }",
+        "local t = ...;"
+        "assert(t[1] == 1 and t[2][1] == 'two' and t[2][2].three[1] == 3.0)"
+        "assert(next(t[3]) == nil and #t == 3 and next(t.n[1]) == nil)");
+}
+
+TEST_F(Values, KeepEveryKindOfKey)
+{
+  Cross("local k = {'key'}"
+        "return { [1] = 'a', [3] = 'c', [-1] = 'm', [2.5] = 'f', x = 's',"
+        "         [true] = 't', [false] = 'n', [k] = k, [print] = 'p' }, k",
+        "local t, k = ...;"
+        "assert(t[1] == 'a' and t[2] == nil and t[3] == 'c' and t[-1] == 'm')"
+        "assert(t[2.5] == 'f' and t.x == 's' and t[true] == 't')"
+        "assert(t[false] == 'n' and t[k] == k and k[1] == 'key')"
+        "assert(t[print] == 'p')"
+        "local n = 0; for _ in pairs(t) do n = n + 1 end; assert(n == 9)");
+}
+
+TEST_F(Values, WriteSequencesAsArraysAndTheRestAsMaps)
+{
+  bridge_message *message =
+      Make("local hole = {1, 2, 3}; hole[2] = nil;"
+           "local sparse = {}; sparse[2^40 | 0] = 1;"
+           "return {1, 2}, {}, hole, {a = 1}, sparse, {1, 2, x = 3}");
+  ASSERT_NE(nullptr, message);
+  bridge_reader reader;
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_init(&reader, message));
+  const bridge_type types[] = {BRIDGE_TYPE_ARRAY, BRIDGE_TYPE_ARRAY,
+                               BRIDGE_TYPE_MAP,   BRIDGE_TYPE_MAP,
+                               BRIDGE_TYPE_MAP,   BRIDGE_TYPE_MAP};
+  const size_t counts[] = {2, 0, 2, 1, 1, 3};
+  for (int i = 0; i < 6; i++) {
+    bridge_reader peek = reader;
+    bridge_value value;
+    ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&peek, &value));
+    EXPECT_EQ(types[i], value.type) << i;
+    EXPECT_EQ(counts[i], value.as.count) << i;
+    ASSERT_EQ(BRIDGE_OK, bridge_reader_skip(&reader));
+  }
+  bridge_message_release(message);
+}
+
+TEST_F(Values, KeepSharedTablesShared)
+{
+  Cross("local s = {}; return { s, s, k = s }, s, { [s] = s }",
+        "local t, s, m = ...;"
+        "assert(t[1] == s and t[2] == s and t.k == s and m[s] == s)");
+}
+
+TEST_F(Values, KeepCycles)
+{
+  Cross("local t = { x = {} }; t.self = t; t.x.up = t; t[t] = t; return t",
+        "local t = ...; assert(t.self == t and t.x.up == t and t[t] == t)");
+}
+
+TEST_F(Values, KeepManySharedTablesShared)
+{
+  Cross("local all = {}; for i = 1, 5000 do all[i] = { i } end;"
+        "local again = {}; for i = 1, 5000 do again[i] = all[5001 - i] end;"
+        "return all, again",
+        "local all, again = ...;"
+        "for i = 1, 5000 do"
+        "  assert(all[i][1] == i and again[i] == all[5001 - i])"
+        "end");
+}
+
+TEST_F(Values, LeaveMetatablesBehindAndCallNone)
+{
+  Cross("local function no() error('called') end;"
+        "return setmetatable({1, x = 2}, { __index = no, __len = no,"
+        "  __pairs = no, __eq = no, __name = 'N', __gc = nil })",
+        "local t = ...;"
+        "assert(getmetatable(t) == nil and t[1] == 1 and t.x == 2)");
+}
+
+TEST_F(Values, CrossAThousandLevelsDeep)
+{
+  Cross("local t = 'end'; for i = 1, 1000 do t = { t } end; return t",
+        "local t = ...; for i = 1, 1000 do t = t[1] end; assert(t == 'end')");
+  Cross("local t = 'end'; for i = 1, 1000 do t = { k = t } end; return t",
+        "local t = ...; for i = 1, 1000 do t = t.k end; assert(t == 'end')");
+  Cross("local t = true; for i = 1, 1000 do t = { [t] = 1 } end; return t",
+        "local t = ...; for i = 1, 1000 do t = next(t) end; assert(t == true)");
+}
+
+TEST_F(Values, RefuseToNestDeeper)
+{
+  Failure failure = Pack("local t = {}; for i = 1, 1000 do t = { t } end;"
+                         "return 1, t");
+  EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
+  EXPECT_NE(std::string::npos, failure.text.find("argument 2[1][1]"))
+      << failure.text;
+  EXPECT_NE(std::string::npos, failure.text.find("nested deeper than 1000"))
+      << failure.text;
+  failure = Pack("local t = {}; for i = 1, 100000 do t = { n = t } end;"
+                 "return t");
+  EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
+  EXPECT_NE(std::string::npos, failure.text.find("nested deeper than 1000"));
+  failure = Pack("local f = print; for i = 1, 1001 do"
+                 "  local g = f; f = function() return g end end;"
+                 "return f");
+  EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
+}
+
+TEST_F(Values, CrossManyArguments)
+{
+  Cross("local t = {}; for i = 1, 200000 do t[i] = i end;"
+        "return table.unpack(t)",
+        "assert(select('#', ...) == 200000 and select(200000, ...) == 200000)");
+}
+
+/* ---- Functions ---- */
+
+TEST_F(Values, CallFunctionsThatCrossed)
+{
+  Cross("local n, t = 20, { 2 };"
+        "return function(x) return x + n + t[1] end, function() return 7 end",
+        "local f, g = ...; assert(f(20) == 42 and g() == 7)");
+}
+
+TEST_F(Values, BindGlobalsToTheStateThatReads)
+{
+  Cross("where = 'there'; return function() return where, _G end, _G",
+        "where = 'here'; local f, g = ...;"
+        "local a, b = f(); assert(a == 'here' and b == _G and g == _G)");
+}
+
+TEST_F(Values, KeepRecursiveFunctions)
+{
+  Cross("local function f(n) return n == 0 and 'done' or f(n - 1) end;"
+        "return f",
+        "local f = ...; assert(f(10) == 'done')");
+}
+
+TEST_F(Values, ShareUpvaluesBetweenFunctions)
+{
+  Cross("local n = 1;"
+        "return function() n = n + 1; return n end, function() return n end,"
+        "       { function(v) n = v end }",
+        "local up, get, t = ...;"
+        "assert(up() == 2 and get() == 2); t[1](9); assert(get() == 9)");
+}
+
+TEST_F(Values, KeepMutuallyRecursiveFunctions)
+{
+  Cross("local even, odd;"
+        "function even(n) if n == 0 then return true end return odd(n-1) end;"
+        "function odd(n) if n == 0 then return false end return even(n-1) end;"
+        "local function swap() even, odd = odd, even end;"
+        "return even, odd, swap",
+        "local even, odd, swap = ...;"
+        "assert(even(10) and odd(7) and not even(3));"
+        "swap(); local a, b = even(4), odd(4); assert(a ~= nil and b ~= nil)");
+}
+
+TEST_F(Values, ShareAnUpvalueThatHoldsTheFunctionItself)
+{
+  Cross("local t = {}; t.get = function() return t end;"
+        "t.set = function(v) t = v end;"
+        "return function() return t end",
+        "local f = ...; local t = f();"
+        "assert(t.get() == t); t.set(5); assert(f() == 5 and t.get() == 5)");
+}
+
+TEST_F(Values, KeepDebugInformationOfFunctions)
+{
+  Cross("return function()\n\n  error('oops') end",
+        "local f = ...; local ok, e = pcall(f);"
+        "assert(not ok and e == 'test:3: oops', e)");
+}
+
+TEST_F(Values, KeepVariadicFunctionsAndThoseWithoutEnvironment)
+{
+  Cross("return function(...) return select('#', ...) end,"
+        "       load('local a <const> = 1; return ..., a')",
+        "local f, g = ...; assert(f(1, nil, nil) == 3);"
+        "local a, b = g(5); assert(a == 5 and b == 1)");
+}
+
+TEST_F(Values, CrossCFunctions)
+{
+  Cross("return print, { string.rep }",
+        "local p, t = ...; assert(p == print and t[1]('ab', 2) == 'abab')");
+}
+
+TEST_F(Values, ReadFunctionsAlsoWhereScriptsMayNot)
+{
+  /* Both states take text only; what crosses was compiled in this process. */
+  Cross("return function() return string.dump(function() end) end",
+        "local f = ...; assert(load(f()) == nil)");
+}
+
+/* ---- Pointers ---- */
+
+TEST_F(Values, CrossLightUserdata)
+{
+  int there = 0;
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_light(message, &there));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_light(message, nullptr));
+  bridge_message *results = nullptr;
+  Failure failure =
+      Run(to_, "assert(type(...) == 'userdata'); return ...", &message,
+          &results);
+  ASSERT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_reader reader;
+  bridge_value value;
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_init(&reader, results));
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(BRIDGE_TYPE_POINTER, value.type);
+  EXPECT_EQ(&there, value.as.pointer);
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(nullptr, value.as.pointer);
+  bridge_message_release(results);
+}
+
+/* ---- What cannot cross ---- */
+
+TEST_F(Values, NameThePathToWhatCannotCross)
+{
+  struct {
+    const char *make;
+    const char *text;
+  } const cases[] = {
+      {"return coroutine.create(print)", "argument 1: a coroutine cannot cross"},
+      {"local co = coroutine.create(print);"
+       "return 1, { items = { 1, 2, { callback = co } } }",
+       "argument 2.items[3].callback: a coroutine cannot cross"},
+      {"return { ['a b'] = { [2.5] = io.stdout } }",
+       "argument 1[\"a b\"][2.5]: a userdata cannot cross"},
+      {"return { [true] = { [{}] = io.stdout } }",
+       "argument 1[true][table]: a userdata cannot cross"},
+      {"return { [{ { coroutine.running() } }] = 1 }",
+       "argument 1 (key)[1][1]: a coroutine cannot cross"},
+      {"return { [coroutine.running()] = 1 }",
+       "argument 1 (key): a coroutine cannot cross"},
+      {"local co = coroutine.running();"
+       "return { f = function() return co end }",
+       "argument 1.f upvalue 'co': a coroutine cannot cross"},
+      {"return { [('k'):rep(50)] = io.stdout }",
+       "argument 1[\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...\"]: "
+       "a userdata cannot cross"},
+      {"return { ['\\0\\n\"\\\\'] = io.stdout }",
+       "argument 1[\"\\000\\010\\\"\\\\\"]: a userdata cannot cross"},
+      {"return { [''] = io.stdout }",
+       "argument 1[\"\"]: a userdata cannot cross"},
+      {"return { ['1x'] = io.stdout }",
+       "argument 1[\"1x\"]: a userdata cannot cross"},
+      {"return { [-7] = io.stdout }",
+       "argument 1[-7]: a userdata cannot cross"},
+      {"return { coroutine.wrap(print) }",
+       "argument 1[1]: a C function with upvalues cannot cross"},
+      {"return ('x'):gmatch('x')",
+       "argument 1: a C function with upvalues cannot cross"},
+  };
+  for (const auto &each : cases) {
+    Failure failure = Pack(each.make);
+    EXPECT_EQ(BRIDGE_ETYPE, failure.status) << each.make;
+    EXPECT_EQ(each.text, failure.text);
+  }
+}
+
+TEST_F(Values, ShortenPathsThatAreVeryLong)
+{
+  Failure failure =
+      Pack("local t = { io.stdout }; for i = 1, 900 do t = { long_name = t }"
+           " end; return t");
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_LT(failure.text.size(), 600u);
+  EXPECT_EQ(0u, failure.text.find("argument 1.long_name.long_name"));
+  EXPECT_NE(std::string::npos,
+            failure.text.find("...: a userdata cannot cross"))
+      << failure.text;
+}
+
+TEST_F(Values, LeaveTheStateUsableAfterAFailure)
+{
+  for (int i = 0; i < 100; i++) {
+    EXPECT_EQ(BRIDGE_ETYPE, Pack("return { 1, { {}, io.stdout } }").status);
+  }
+  Cross("return 1", "assert(... == 1)");
+}
+
+/* ---- Bytes from outside ---- */
+
+TEST_F(Values, RefuseIntegersThatAreTooLarge)
+{
+  Failure failure = Unpack("\xcf\xff\xff\xff\xff\xff\xff\xff\xff");
+  EXPECT_EQ(BRIDGE_EOVERFLOW, failure.status);
+  EXPECT_EQ("argument 1: 18446744073709551615 does not fit Lua's integers",
+            failure.text);
+  failure = Unpack("\x01\x92\x02\xcf\x80" + std::string(7, '\0'));
+  EXPECT_EQ(BRIDGE_EOVERFLOW, failure.status);
+  EXPECT_EQ("argument 2[2]: 9223372036854775808 does not fit Lua's integers",
+            failure.text);
+}
+
+TEST_F(Values, RefuseKeysThatLuaHasNot)
+{
+  Failure failure = Unpack("\x81\xa1k\x81\xc0\x01");
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ("argument 1.k (key): nil is no key", failure.text);
+  failure = Unpack(std::string("\x81\xcb\x7f\xf8\0\0\0\0\0\0\x01", 11));
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ("argument 1 (key): not-a-number is no key", failure.text);
+}
+
+TEST_F(Values, RefuseExtensionsOfOthers)
+{
+  Failure failure = Unpack(std::string("\x91\xd6\xff\0\0\0\0", 7));
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ("argument 1[1]: extension type -1 means nothing to Lua",
+            failure.text);
+}
+
+TEST_F(Values, ReadBinaryAsStrings)
+{
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_binary(message, "a\0b", 3));
+  Failure failure = Run(to_, "assert(... == 'a\\0b')", &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_message_release(message);
+}
+
+TEST_F(Values, ReadReferencesFromOutside)
+{
+  /* [[], ref 0, ref 1] */
+  const std::string bytes("\x93\x90\xd4\x01\x00\xd4\x01\x01", 8);
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK,
+            bridge_message_from_bytes(&message, bytes.data(), bytes.size()));
+  Failure failure = Run(
+      to_, "local t = ...; assert(t[2] == t and t[3] == t[1] and #t == 3)",
+      &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_message_release(message);
+}
+
+TEST_F(Values, RefuseMessagesThatAreNotFinished)
+{
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_begin_array(message, 1));
+  EXPECT_EQ(BRIDGE_EINVAL, Run(to_, "", &message, nullptr).status);
+  ASSERT_NE(nullptr, message);
+  bridge_message_release(message);
+}
+
+TEST_F(Values, RefuseMoreArgumentsThanTheStackHolds)
+{
+  const std::string bytes(1100000, '\x01');
+  Failure failure = Unpack(bytes);
+  EXPECT_TRUE(failure.status == BRIDGE_ELIMIT ||
+              failure.status == BRIDGE_ENOMEM)
+      << failure.text;
+  EXPECT_EQ(BRIDGE_OK, Unpack("\x01").status);
+}
+
+/* ---- On states of others: what the Lua module does ---- */
+
+class Host : public ::testing::Test
+{
+protected:
+  void SetUp() override
+  {
+    L_ = luaL_newstate();
+    luaL_openlibs(L_);
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message_, 0));
+  }
+
+  void TearDown() override
+  {
+    lua_close(L_);
+    bridge_message_release(message_);
+  }
+
+  lua_State *L_ = nullptr;
+  bridge_message *message_ = nullptr;
+};
+
+TEST_F(Host, PackGoesOnBehindWhatTheMessageHas)
+{
+  ASSERT_EQ(LUA_OK, luaL_dostring(L_, "local u = 0;"
+                                      "local function f() u = u + 1 end;"
+                                      "local t = { f }; t.t = t; return t, f"));
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
+  lua_settop(L_, 0);
+  int count = 0;
+  ASSERT_EQ(BRIDGE_OK, bridge__unpack(L_, message_, &count));
+  ASSERT_EQ(4, count);
+  ASSERT_EQ(4, lua_gettop(L_));
+  for (int first = 1; first <= 3; first += 2) {
+    lua_getfield(L_, first, "t");
+    EXPECT_TRUE(lua_rawequal(L_, first, -1)) << first;
+    lua_rawgeti(L_, first, 1);
+    EXPECT_TRUE(lua_rawequal(L_, first + 1, -1)) << first;
+    lua_settop(L_, 4);
+  }
+  EXPECT_FALSE(lua_rawequal(L_, 1, 3)) << "each row has its own";
+  EXPECT_NE(lua_upvalueid(L_, 2, 1), lua_upvalueid(L_, 4, 1));
+}
+
+TEST_F(Host, PackLeavesTheMessageAsItWasWhenItFails)
+{
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(message_, 5));
+  lua_pushinteger(L_, 1);
+  lua_newtable(L_);
+  lua_newuserdatauv(L_, 1, 0);
+  lua_rawseti(L_, 2, 1);
+  EXPECT_EQ(BRIDGE_ETYPE, bridge__pack(L_, 1, 2, message_));
+  EXPECT_STREQ("argument 2[1]: a userdata cannot cross",
+               lua_tostring(L_, -1));
+  EXPECT_EQ(3, lua_gettop(L_));
+  EXPECT_EQ(1u, bridge_message_count(message_));
+  EXPECT_EQ(1u, bridge_message_size(message_));
+}
+
+TEST_F(Host, PackTakesNothingFromANullMessage)
+{
+  lua_pushinteger(L_, 1);
+  EXPECT_EQ(BRIDGE_EINVAL, bridge__pack(L_, 1, 1, nullptr));
+  EXPECT_EQ(2, lua_gettop(L_));
+}
+
+TEST_F(Host, UnpackPushesOneTextWhenItFails)
+{
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(message_, 5));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_extension(message_, 99, "x", 1));
+  int count = -1;
+  lua_pushinteger(L_, 1);
+  EXPECT_EQ(BRIDGE_ETYPE, bridge__unpack(L_, message_, &count));
+  EXPECT_STREQ("argument 2: extension type 99 means nothing to Lua",
+               lua_tostring(L_, -1));
+  EXPECT_EQ(2, lua_gettop(L_));
+}
+
+TEST_F(Host, UnpackNeedsTheModuleForHandles)
+{
+  bridge_buffer *buffer = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_buffer(message_, buffer));
+  bridge_buffer_release(buffer);
+  int count = 0;
+  EXPECT_EQ(BRIDGE_ETYPE, bridge__unpack(L_, message_, &count));
+  EXPECT_STREQ("argument 1: a handle needs the module \"bridge\" in this state",
+               lua_tostring(L_, -1));
+}
+
+/* A stand-in for the module: a userdata that holds a buffer. */
+void push_box(lua_State *L, bridge_handle_kind kind, void *handle)
+{
+  ASSERT_EQ(BRIDGE_HANDLE_BUFFER, kind);
+  void **box = static_cast<void **>(lua_newuserdatauv(L, sizeof *box, 0));
+  *box = handle;
+}
+
+bridge_handle_kind get_box(lua_State *L, int index, void **handle)
+{
+  if (lua_rawlen(L, index) != sizeof(void *)) {
+    return BRIDGE_HANDLE_NONE;
+  }
+  *handle = *static_cast<void **>(lua_touserdata(L, index));
+  return BRIDGE_HANDLE_BUFFER;
+}
+
+const bridge__handles boxes = {push_box, get_box};
+
+TEST_F(Host, HandlesCrossByTheModulesHooks)
+{
+  lua_pushlightuserdata(L_, const_cast<bridge__handles *>(&boxes));
+  lua_setfield(L_, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  bridge_buffer *buffer = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
+  lua_newtable(L_);
+  push_box(L_, BRIDGE_HANDLE_BUFFER, buffer);
+  lua_setfield(L_, 1, "b");
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 1, message_));
+  EXPECT_EQ(1u, bridge_message_slot_count(message_));
+  EXPECT_TRUE(bridge_buffer_frozen(buffer));
+  int count = 0;
+  ASSERT_EQ(BRIDGE_OK, bridge__unpack(L_, message_, &count));
+  ASSERT_EQ(LUA_TUSERDATA, lua_getfield(L_, 2, "b"));
+  EXPECT_EQ(buffer, *static_cast<void **>(lua_touserdata(L_, -1)));
+  bridge_buffer_release(buffer);
+}
+
+TEST_F(Host, HandlesThatWereReleasedOrAreBusyCannotCross)
+{
+  lua_pushlightuserdata(L_, const_cast<bridge__handles *>(&boxes));
+  lua_setfield(L_, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  push_box(L_, BRIDGE_HANDLE_BUFFER, nullptr);
+  EXPECT_EQ(BRIDGE_ETYPE, bridge__pack(L_, 1, 1, message_));
+  EXPECT_STREQ("argument 1: a handle that was released cannot cross",
+               lua_tostring(L_, -1));
+  lua_settop(L_, 0);
+
+  bridge_buffer *buffer = nullptr;
+  void *data = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
+  ASSERT_EQ(BRIDGE_OK, bridge_buffer_begin_write(buffer, &data));
+  push_box(L_, BRIDGE_HANDLE_BUFFER, buffer);
+  EXPECT_EQ(BRIDGE_EBUSY, bridge__pack(L_, 1, 1, message_));
+  EXPECT_STREQ("argument 1: a buffer that is being written cannot cross",
+               lua_tostring(L_, -1));
+  bridge_buffer_release(buffer);
+}
+
+/* ---- Without memory ---- */
+
+struct Meter {
+  size_t left; /* allocations that succeed; SIZE_MAX for all */
+};
+
+void *metered(void *user, void *block, size_t old, size_t size)
+{
+  Meter *meter = static_cast<Meter *>(user);
+  if (size == 0) {
+    free(block);
+    return nullptr;
+  }
+  bool grows = block == nullptr || size > old;
+  if (grows && meter->left != SIZE_MAX) {
+    if (meter->left == 0) {
+      return nullptr;
+    }
+    meter->left--;
+  }
+  return realloc(block, size);
+}
+
+const char awkward[] =
+    "local u = 0; local t = {}; for i = 1, 40 do t[i] = { i } end;"
+    "t.f = function() u = u + 1; return t end; t.s = ('x'):rep(100);"
+    "local d = {}; for i = 1, 30 do d = { d } end; t.d = d;"
+    "return t, function() return u end";
+
+TEST(Memory, PackNeverRaisesForLackOfIt)
+{
+  Meter meter = {SIZE_MAX};
+  lua_State *L = lua_newstate(metered, &meter);
+  luaL_openlibs(L);
+  ASSERT_EQ(LUA_OK, luaL_dostring(L, awkward));
+  int failures = 0;
+  for (size_t allowed = 0;; allowed++) {
+    bridge_message *message = nullptr;
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+    lua_gc(L, LUA_GCSTOP);
+    meter.left = allowed;
+    bridge_status status = bridge__pack(L, 1, 2, message);
+    meter.left = SIZE_MAX;
+    if (status == BRIDGE_OK) {
+      EXPECT_EQ(2u, bridge_message_count(message));
+      bridge_message_release(message);
+      break;
+    }
+    failures++;
+    EXPECT_EQ(BRIDGE_ENOMEM, status) << allowed;
+    EXPECT_EQ(LUA_TSTRING, lua_type(L, -1));
+    EXPECT_EQ(3, lua_gettop(L));
+    EXPECT_EQ(0u, bridge_message_size(message));
+    lua_settop(L, 2);
+    bridge_message_release(message);
+  }
+  EXPECT_GT(failures, 3);
+  lua_close(L);
+}
+
+struct Reading {
+  const bridge_message *message;
+  bridge_status status;
+};
+
+int read_protected(lua_State *L)
+{
+  Reading *reading = static_cast<Reading *>(lua_touserdata(L, 1));
+  int count = 0;
+  reading->status = bridge__unpack(L, reading->message, &count);
+  return count;
+}
+
+TEST(Memory, UnpackLosesNothingForLackOfIt)
+{
+  Meter meter = {SIZE_MAX};
+  lua_State *L = lua_newstate(metered, &meter);
+  luaL_openlibs(L);
+  ASSERT_EQ(LUA_OK, luaL_dostring(L, awkward));
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L, 1, 2, message));
+  lua_settop(L, 0);
+  int failures = 0;
+  for (size_t allowed = 0;; allowed++) {
+    Reading reading = {message, BRIDGE_OK};
+    lua_pushcfunction(L, read_protected);
+    lua_pushlightuserdata(L, &reading);
+    meter.left = allowed;
+    int code = lua_pcall(L, 1, LUA_MULTRET, 0);
+    meter.left = SIZE_MAX;
+    if (code == LUA_OK) {
+      EXPECT_EQ(BRIDGE_OK, reading.status);
+      EXPECT_EQ(2, lua_gettop(L));
+      break;
+    }
+    failures++;
+    EXPECT_EQ(LUA_ERRMEM, code) << allowed;
+    lua_settop(L, 0);
+  }
+  EXPECT_GT(failures, 30);
+  bridge_message_release(message);
+  lua_close(L);
+}
+
+} // namespace
