@@ -108,8 +108,9 @@ BRIDGE_API void bridge_queue_release(bridge_queue *queue);
  * @return BRIDGE_OK; BRIDGE_EFULL; BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED, also when
  *         it is closed meanwhile; BRIDGE_ELIMIT if the message is larger than
  *         the queue; BRIDGE_ECYCLE if the message holds the queue itself;
- *         BRIDGE_ECANCELLED if the calling worker is cancelled; BRIDGE_EFORKED;
- *         BRIDGE_EINVAL, also if a container of the message is still open
+ *         BRIDGE_ECANCELLED if it would have to wait and the calling worker is
+ *         cancelled; BRIDGE_EFORKED; BRIDGE_EINVAL, also if a container of the
+ *         message is still open
  *
  * @threadsafety Any thread.
  */
@@ -158,9 +159,10 @@ BRIDGE_API bridge_status bridge_queue_push_batch(bridge_queue *queue,
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @return BRIDGE_OK; BRIDGE_EEMPTY if nothing is there and @p timeout_ms is 0;
  *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED once it is closed and empty, or if it
- *         would have to wait and the queue's waker was closed; BRIDGE_EBUSY if another thread is popping; BRIDGE_ECANCELLED if the
- *         calling worker is cancelled; BRIDGE_EUNSUPPORTED if it would have to
- *         wait and the queue's waker is a callback; BRIDGE_EFORKED;
+ *         would have to wait and the queue's waker was closed; BRIDGE_EBUSY
+ *         if another thread is popping; BRIDGE_ECANCELLED or
+ *         BRIDGE_EUNSUPPORTED if it would have to wait and the calling worker
+ *         is cancelled, or the queue's waker is a callback; BRIDGE_EFORKED;
  *         BRIDGE_EINVAL
  *
  * @threadsafety Any thread; one caller at a time.
