@@ -34,7 +34,7 @@ static int explained(lua_State *L, bridge_status status)
   int count = bridge__face_failure(L, status, NULL, NULL);
   /* text, nil, general text, code: ours in place of the general one. */
   lua_rotate(L, -count - 1, -1);
-  lua_replace(L, -count + 1);
+  lua_replace(L, -count);
   return count;
 }
 

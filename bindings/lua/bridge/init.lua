@@ -273,7 +273,7 @@ end
 
 -- ---- Queue ------------------------------------------------------------------
 
-local waker_of_queue = Queue.waker
+local waker_of_queue, closed = Queue.waker, Queue.closed
 local next_value, next_packed = Queue.next_value, Queue.next_packed
 Queue.next_value, Queue.next_packed, Queue.unpop = nil, nil, nil
 
@@ -299,11 +299,13 @@ end
 -- message holds are the loop's variables; one that begins with nil would end the
 -- loop, and raises: use messages() where that can be.
 function Queue.values(self)
+  closed(self) -- raises for what is no queue
   return next_value, self
 end
 
 --- The same with each message as a table: { n = 2, "first", "second" }.
 function Queue.messages(self)
+  closed(self)
   return next_packed, self
 end
 
@@ -329,6 +331,8 @@ function bridge.buffer(content)
   return core.Buffer(content)
 end
 
+local size_of = Buffer.size
+
 local function strings(name)
   local library = core.library "string"
   if not library then
@@ -350,12 +354,12 @@ end
 --- Read values at a place, as string.unpack does; the last result is the place
 -- behind them.
 function Buffer.unpack(self, format, position)
-  local library = strings "unpack"
+  local library, size = strings "unpack", size_of(self)
   position = position or 1
   if position < 0 then
-    position = #self + position + 1
+    position = size + position + 1
   end
-  if position < 1 or position > #self + 1 then
+  if position < 1 or position > size + 1 then
     raise(2, "unpack: position " .. position .. " is outside of the buffer")
   end
   return core.shift(position - 1,
@@ -364,6 +368,7 @@ end
 
 --- Write values at a place, as string.pack makes them.
 function Buffer.pack(self, format, position, ...)
+  size_of(self) -- raises for what is no buffer
   return self:write(position, strings("pack").pack(format, ...))
 end
 
@@ -406,6 +411,7 @@ if inside then
   bridge.sleep = inside.sleep
   bridge.self = inside.self
   bridge.stop = inside.stop
+  bridge.stopping = inside.stopping
   bridge.cancelled = inside.cancelled
 else
   --- Answer calls until the worker is asked to stop.
@@ -430,6 +436,11 @@ else
   --- Ask the worker that runs this to stop serving.
   function bridge.stop()
     raise(2, "bridge.stop works only inside a worker")
+  end
+
+  --- Whether the worker that runs this was asked to stop.
+  function bridge.stopping()
+    return false
   end
 
   --- Whether the worker that runs this was cancelled.

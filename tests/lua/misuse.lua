@@ -1,0 +1,126 @@
+-- Wrong arguments raise an error that says what was wanted; nothing crashes.
+package.path = arg[0]:gsub("[^/]*$", "?.lua") .. ";" .. package.path
+local check = require "check"
+local bridge = require "bridge"
+local core = require "bridge.core"
+
+local objects = {
+  Buffer = bridge.buffer(8),
+  Queue = bridge.queue(),
+  Waker = bridge.waker "condition",
+  Worker = bridge.worker "return 1",
+}
+objects.Worker:join()
+
+-- What is no object at all, or another one's.
+local light = debug.upvalueid(function() return light end, 1) -- light userdata
+local impostor = setmetatable({}, { __name = "bridge.Queue" })
+local strangers = { 1, 1.5, "x", true, {}, print, io.stdout, io.stdin,
+                    coroutine.create(print), impostor }
+if type(light) == "userdata" then
+  strangers[#strangers + 1] = light
+end
+
+local tried = 0
+for class, methods in pairs(core.methods) do
+  for name, method in pairs(methods) do
+    if name ~= "dirty" and name ~= "events" then
+      for _, stranger in ipairs(strangers) do
+        tried = tried + 1
+        local good, text = pcall(method, stranger, 1, "x")
+        if good or not tostring(text):find("expected") and
+           not tostring(text):find("attempt to") then
+          check.raises("bridge." .. class, method, stranger)
+        end
+      end
+      for other, object in pairs(objects) do
+        if other ~= class then
+          local good = pcall(method, object, 1, "x")
+          tried = tried + 1
+          if good then
+            check.equal(class .. "." .. name .. "(" .. other .. ")", "raises")
+          end
+        end
+      end
+      local good = pcall(method)
+      check.equal(good, false)
+    end
+  end
+end
+check.truthy(tried > 300)
+
+local q = objects.Queue
+check.raises("misuse.lua:%d+: bad argument #1 to '[%w.]*push' " ..
+             "%(bridge.Queue expected, got FILE%*%)",
+             function() q.push(io.stdout) end)
+check.raises("calling 'push' on bad self",
+             function() local s = { push = q.push } s:push() end)
+check.raises("bridge.Queue expected, got bridge.Buffer",
+             q.push, objects.Buffer, 1)
+check.raises("bridge.Queue expected, got no value", q.push)
+check.raises("bridge.Queue expected, got nil", q.closed, nil)
+
+-- Times.
+for _, wrong in ipairs { "1", true, {}, print } do
+  check.raises("seconds or nil expected", q.pop, q, wrong)
+  check.raises("seconds or nil expected", q.push_timeout, q, wrong, 1)
+  check.raises("seconds or nil expected", objects.Worker.join, objects.Worker,
+               wrong)
+  check.raises("seconds or nil expected", objects.Worker.close, objects.Worker,
+               wrong)
+end
+check.raises("not%-a%-number", q.pop, q, 0 / 0)
+q:push(1)
+check.row(table.pack(q:pop(math.huge)), 1)
+check.failed("EEMPTY", q:pop(-math.huge))
+check.failed("EEMPTY", q:pop(math.mininteger))
+q:push(2)
+check.row(table.pack(q:pop(math.maxinteger)), 2)
+
+-- Finalizers and metatables are out of reach, and harmless for who has the debug
+-- library.
+for name, object in pairs(objects) do
+  check.equal(getmetatable(object), "bridge." .. name)
+  check.equal(pcall(setmetatable, object, {}), false)
+end
+local victim = bridge.queue()
+local meta = debug.getmetatable(victim)
+meta.__gc(victim)
+meta.__gc(victim)
+check.equal(tostring(victim), "bridge.Queue: released")
+check.raises("released", victim.push, victim, 1)
+check.raises("released", victim.close, victim)
+check.raises("released", victim.waker, victim)
+check.failed("ETYPE", q:push(victim))
+check.raises("released", function() return #victim end)
+check.equal(victim == bridge.queue(), false)
+check.equal(pcall(meta.__close, victim), true)
+meta.__gc(io.stdout)
+meta.__gc({})
+meta.__gc(nil)
+check.equal(pcall(meta.__close, io.stdout), true)
+check.raises("expected", meta.__tostring, io.stdout)
+check.raises("released", meta.__len, io.stdout)
+check.equal(meta.__eq(io.stdout, io.stdin), false)
+local workers = debug.getmetatable(objects.Worker)
+check.equal(workers.__index(io.stdout, "name"), nil)
+check.equal(workers.__index(objects.Worker, {}), nil)
+workers.__gc(objects.Worker)
+check.equal(objects.Worker.name, "")
+check.equal(objects.Worker.id, 0)
+check.raises("released", objects.Worker.join, objects.Worker)
+
+-- Too many arguments, and the core by itself.
+check.raises("expected", q.close, q, 1)
+check.raises("", core.Queue)
+check.raises("", core.Queue, -1, 0, "block", nil, nil, "pipe")
+check.raises("", core.Queue, 2^70, 0, "block", nil, nil, "pipe")
+check.raises("bridge.Waker expected", core.Queue, 0, 0, "block", nil, q, "pipe")
+check.raises("one of", core.Queue, 0, 0, "blok", nil, nil, "pipe")
+check.raises("a name expected", core.Queue, 0, 0, 1, nil, nil, "pipe")
+check.raises("", core.Worker)
+check.raises("", core.Buffer, "x")
+check.raises("", core.copied, 5)
+check.raises("", core.no_such_function)
+
+check.done()
