@@ -10,22 +10,27 @@
 
 /* ---- Values into messages --------------------------------------------------- */
 
-/* On failure `*out` is NULL and one string is pushed. */
-static bridge_status pack(lua_State *L, int first, bridge_message **out)
+/* The values from a stack index on.  What cannot cross is misuse, and raised with
+   the path to it. */
+static bridge_message *pack(lua_State *L, int first)
 {
   int top = lua_gettop(L);
-  bridge_status status = bridge_message_create(out, 0);
+  bridge_message *message = NULL;
+  bridge_status status = bridge_message_create(&message, 0);
   if (status != BRIDGE_OK) {
-    *out = NULL;
-    lua_pushstring(L, bridge_status_text(status));
-    return status;
+    luaL_error(L, "%s", bridge_status_text(status));
+    return NULL;
   }
-  status = bridge__pack(L, first, top - first + 1, *out);
+  status = bridge__pack(L, first, top - first + 1, message);
   if (status != BRIDGE_OK) {
-    bridge_message_release(*out);
-    *out = NULL;
+    bridge_message_release(message);
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    lua_error(L);
+    return NULL;
   }
-  return status;
+  return message;
 }
 
 /* The text is on top of the stack. */
@@ -115,12 +120,8 @@ static int answered(lua_State *L,
 static int queue_push(lua_State *L)
 {
   bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
-  bridge_message *message = NULL;
-  bridge_status status = pack(L, 2, &message);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
-  status = bridge_queue_push(queue, &message);
+  bridge_message *message = pack(L, 2);
+  bridge_status status = bridge_queue_push(queue, &message);
   bridge_message_release(message);
   return bridge__face_status(L, status);
 }
@@ -132,12 +133,8 @@ static int queue_push_timeout(lua_State *L)
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
   }
-  bridge_message *message = NULL;
-  bridge_status status = pack(L, 3, &message);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
-  status = bridge_queue_push_timeout(queue, &message, timeout_ms);
+  bridge_message *message = pack(L, 3);
+  bridge_status status = bridge_queue_push_timeout(queue, &message, timeout_ms);
   bridge_message_release(message);
   return bridge__face_status(L, status);
 }
@@ -306,27 +303,24 @@ static int queue_next_packed(lua_State *L)
 /* ---- Worker ------------------------------------------------------------------ */
 
 /* The handler's name and the arguments, from an index on. */
-static bridge_status request(lua_State *L, int first, bridge_message **out)
+static bridge_message *request(lua_State *L, int first)
 {
   const char *name = NULL;
   size_t size = 0;
   if (!bridge__face_bytes(L, first, false, &name, &size)) {
     lua_error(L);
   }
-  return pack(L, first, out);
+  return pack(L, first);
 }
 
 static int call(lua_State *L, int first, int timeout_ms)
 {
   bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
-  bridge_message *asked = NULL;
-  bridge_status status = request(L, first, &asked);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
+  bridge_message *asked = request(L, first);
   bridge_message *answer = NULL;
   bridge_error *error = NULL;
-  status = bridge_worker_call(worker, &asked, timeout_ms, &answer, &error);
+  bridge_status status =
+      bridge_worker_call(worker, &asked, timeout_ms, &answer, &error);
   bridge_message_release(asked);
   return answered(L, worker, status, answer, error, false);
 }
@@ -348,12 +342,8 @@ static int worker_call_timeout(lua_State *L)
 static int send(lua_State *L, int first, int timeout_ms)
 {
   bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
-  bridge_message *asked = NULL;
-  bridge_status status = request(L, first, &asked);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
-  status = bridge_worker_send(worker, &asked, timeout_ms);
+  bridge_message *asked = request(L, first);
+  bridge_status status = bridge_worker_send(worker, &asked, timeout_ms);
   bridge_message_release(asked);
   return bridge__face_status(L, status);
 }
@@ -381,12 +371,8 @@ static int worker_request(lua_State *L)
   if (!bridge__face_integer(L, 3, LUA_MININTEGER, LUA_MAXINTEGER, &session)) {
     return lua_error(L);
   }
-  bridge_message *asked = NULL;
-  bridge_status status = request(L, 4, &asked);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
-  status =
+  bridge_message *asked = request(L, 4);
+  bridge_status status =
       bridge_worker_request(worker, &asked, -1, answers, (uint64_t)session);
   bridge_message_release(asked);
   return bridge__face_status(L, status);
@@ -456,15 +442,10 @@ static int worker_join_packed(lua_State *L)
 
 /* ---- Message ------------------------------------------------------------------ */
 
-/* pack(...): a message object; or nil, text, code. */
+/* pack(...): a message object. */
 static int pack_message(lua_State *L)
 {
-  bridge_message *message = NULL;
-  bridge_status status = pack(L, 1, &message);
-  if (status != BRIDGE_OK) {
-    return explained(L, status);
-  }
-  bridge__face_give(L, BRIDGE__FACE_MESSAGE, message);
+  bridge__face_give(L, BRIDGE__FACE_MESSAGE, pack(L, 1));
   return 1;
 }
 

@@ -2,7 +2,7 @@
 -- and wakers that any event loop understands.
 --
 -- Calls that fail at run time return nil, a message and a code such as "EFULL";
--- wrong arguments raise.  Times are seconds, and nil is for ever.
+-- wrong arguments raise, also values that cannot cross.  Times are seconds, and nil is for ever.
 --
 -- This file uses no library of Lua: a worker's state may have been made without
 -- any, and still be handed a queue.  What it needs stands in the core.
@@ -184,9 +184,9 @@ end
 -- The arguments as a message; a function that is the chunk comes first.
 local function worker_arguments(chunk, ...)
   if chunk then
-    return core.pack(chunk, ...)
+    return core.try(core.pack, chunk, ...)
   end
-  return core.pack(...)
+  return core.try(core.pack, ...)
 end
 
 --- Create a worker: a Lua state on a thread of its own.
@@ -210,9 +210,9 @@ function bridge.worker(chunk, ...)
   end
   check("bridge.worker", options, worker_options)
   local source, file, body = worker_chunk(options)
-  local message, text, code = worker_arguments(body, ...)
-  if not message then
-    return nil, text, code
+  local good, message = worker_arguments(body, ...)
+  if not good then
+    raise(2, message)
   end
   return core.Worker(
     options.name, source, options.chunk_name, file,
@@ -262,11 +262,19 @@ if inside then
   -- Within a worker a call lets the other requests go on.
   local call = inside.call
 
+  local function check_name(name)
+    if type_of(name) ~= "string" then
+      raise(3, "the name of a handler expected, got " .. type_of(name))
+    end
+  end
+
   function Worker.call(self, name, ...)
+    check_name(name)
     return call(self, nil, name, ...)
   end
 
   function Worker.call_timeout(self, seconds, name, ...)
+    check_name(name)
     return call(self, seconds, name, ...)
   end
 end
