@@ -90,7 +90,8 @@ static bridge_buffer *of_size(PyObject *source)
     bridge__py_raise_format(BRIDGE_EINVAL, "a buffer of %zd bytes", size);
     return NULL;
   }
-  return created(bridge_buffer_create(&buffer, (size_t)size), buffer);
+  bridge_status status = bridge_buffer_create(&buffer, (size_t)size);
+  return created(status, buffer);
 }
 
 /* A copy of whatever has bytes, also of every second element of an array. */

@@ -239,8 +239,8 @@ static bool unpack_all(unpacker *self, size_t count)
 
 static void clean(unpacker *self)
 {
-  while (self->depth > 0) {
-    Py_CLEAR(self->levels[--self->depth].key);
+  for (size_t i = 0; i < self->depth; i++) {
+    Py_XDECREF(self->levels[i].key);
   }
   PyMem_Free(self->levels);
   Py_XDECREF(self->made);

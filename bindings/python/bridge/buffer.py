@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 from . import core as _core
 
 __all__ = ["Buffer"]
+
+# By address.  An entry goes before its bytes do.
+_live: WeakValueDictionary[int, Buffer] = WeakValueDictionary()
 
 
 class Buffer(_core.Buffer):
@@ -34,6 +38,13 @@ class Buffer(_core.Buffer):
         `TypeError`.
         """
         super().__init__(source)
+        _live[self.address()] = self
+
+    @classmethod
+    def _of(cls, core: _core.Buffer) -> Buffer:
+        """The object for a handle: one that lives, or a new one."""
+        known = _live.get(core.address())
+        return cls(core) if known is None else known
 
     def freeze(self) -> None:
         """Make the bytes read-only for good.  Twice is harmless.
@@ -53,16 +64,6 @@ class Buffer(_core.Buffer):
     def __bool__(self) -> bool:
         return True
 
-    def __eq__(self, other: object) -> bool:
-        """Whether both are the same bytes in memory; compare ``bytes()`` of them
-        to know whether they are equal."""
-        if not isinstance(other, Buffer):
-            return NotImplemented
-        return self.address() == other.address()
-
-    def __hash__(self) -> int:
-        return hash(self.address())
-
     def __reduce__(self) -> Any:
         raise TypeError("a Buffer belongs to its process and has no pickle")
 
@@ -71,4 +72,4 @@ class Buffer(_core.Buffer):
         return f"<bridge.Buffer of {len(self)} bytes, {state}>"
 
 
-_core.set_face(_core.HANDLE_BUFFER, Buffer, Buffer)
+_core.set_face(_core.HANDLE_BUFFER, Buffer, Buffer._of)
