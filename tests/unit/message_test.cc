@@ -888,6 +888,24 @@ TEST_F(MessageTest, LongChainsOfOwnersAreFreedWithoutDeepStacks)
   bridge_message_release(chain);
 }
 
+TEST_F(MessageTest, QueuesInsideQueuesAreFreedWithoutDeepStacks)
+{
+  bridge_queue *chain = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_queue_create(&chain, nullptr));
+  for (int i = 0; i < 100000; i++) {
+    bridge_queue *outer = nullptr;
+    bridge_message *m = nullptr;
+    ASSERT_EQ(BRIDGE_OK, bridge_queue_create(&outer, nullptr));
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&m, 0));
+    ASSERT_EQ(BRIDGE_OK,
+              bridge_message_write_handle(m, BRIDGE_HANDLE_QUEUE, chain));
+    bridge_queue_release(chain);
+    ASSERT_EQ(BRIDGE_OK, bridge_queue_push(outer, &m));
+    chain = outer;
+  }
+  bridge_queue_release(chain);
+}
+
 TEST_F(MessageTest, SmallOnesAreMadeOfWhatWasFreed)
 {
   Message warm; /* the first one may also fill a magazine */
