@@ -1,0 +1,135 @@
+/* SWIG's initialiser writes tables of the whole process.  The first time is the
+   dangerous one, so each round is a process of its own. */
+#include <bridge/bridge.h>
+
+#include <gtest/gtest.h>
+
+#include <lua.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace
+{
+constexpr int kThreads = 8;
+
+const char *const kScript = R"(
+local bridge = require "bridge"
+local q <close> = bridge.queue { waker = "condition" }
+local b <close> = bridge.buffer "bytes"
+for i = 1, 10 do
+  assert(q:push(i, b, q:waker()))
+  local first, buffer, waker = q:pop(0)
+  assert(first == i and buffer == b and waker == q:waker())
+end
+assert(swig_type == nil and swig_equals == nil)
+assert(not pcall(q.push, io.stdout))
+)";
+
+/* As a host with a Lua of its own does it: bridge/core.so. */
+bool run_as_host(std::string *text)
+{
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  const std::string setup = std::string("package.path = '") + LUA_TREE +
+                            "/?/init.lua' package.cpath = '" + LUA_TREE +
+                            "/?.so'";
+  bool good = luaL_dostring(L, setup.c_str()) == LUA_OK &&
+              luaL_dostring(L, kScript) == LUA_OK;
+  if (!good) {
+    *text = lua_tostring(L, -1);
+  }
+  lua_close(L);
+  return good;
+}
+
+/* As a state of the library does it: the copy inside. */
+bool run_as_state(std::string *text)
+{
+  bridge_state *state = nullptr;
+  bridge_error *error = nullptr;
+  bridge_status status = bridge_state_create(&state, nullptr, &error);
+  if (status == BRIDGE_OK) {
+    status = bridge_state_run(state, kScript, strlen(kScript), "=script",
+                              nullptr, nullptr, &error);
+  }
+  *text = bridge_error_text(error, nullptr);
+  bridge_error_release(error);
+  bridge_state_release(state);
+  return status == BRIDGE_OK;
+}
+
+using Runner = bool (*)(std::string *);
+
+/* Whether all threads of one process could open the module at once. */
+bool open_at_once(const std::vector<Runner> &runners)
+{
+  std::atomic<int> ready{0};
+  std::atomic<int> good{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; i++) {
+    Runner run = runners[static_cast<size_t>(i) % runners.size()];
+    threads.emplace_back([&ready, &good, run] {
+      ready++;
+      while (ready < kThreads) {
+        std::this_thread::yield();
+      }
+      std::string text;
+      if (run(&text)) {
+        good++;
+      } else {
+        std::fprintf(stderr, "%s\n", text.c_str());
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  return good == kThreads;
+}
+
+void rounds(int count, const std::vector<Runner> &runners)
+{
+  for (int round = 0; round < count; round++) {
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      _exit(open_at_once(runners) ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status))
+        << "round " << round << ": signal " << WTERMSIG(status);
+    ASSERT_EQ(WEXITSTATUS(status), 0) << "round " << round;
+  }
+}
+} // namespace
+
+TEST(Module, OpensInManyHostStatesAtOnce)
+{
+  rounds(200, {run_as_host});
+}
+
+TEST(Module, OpensInManyOfOurStatesAtOnce)
+{
+  rounds(100, {run_as_state});
+}
+
+TEST(Module, OpensInBothKindsOfStatesAtOnce)
+{
+  rounds(100, {run_as_host, run_as_state});
+}
+
+TEST(Module, OpensAgainAfterTheLastStateClosed)
+{
+  for (int round = 0; round < 30; round++) {
+    ASSERT_TRUE(open_at_once({run_as_host}));
+  }
+}
