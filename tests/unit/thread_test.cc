@@ -1,0 +1,433 @@
+/* Threads: starting, joining, letting go. */
+#include "core_support.h"
+
+#include <pthread.h>
+
+#include <climits>
+#include <csignal>
+#include <future>
+#include <vector>
+
+static const bridge_status installed = support::install();
+
+namespace
+{
+
+/* A thread that stays until it is told to go. */
+class Staying
+{
+public:
+  explicit Staying(const bridge_thread_options *options = nullptr)
+  {
+    EXPECT_EQ(bridge_thread_create(&thread, stay, this, options), BRIDGE_OK);
+    inside.get_future().wait();
+  }
+  ~Staying()
+  {
+    go();
+    if (thread != nullptr) {
+      bridge_thread_join(thread, -1);
+      bridge_thread_release(thread);
+    }
+  }
+  void go()
+  {
+    if (!gone) {
+      gone = true;
+      leave.set_value();
+    }
+  }
+
+  bridge_thread *thread = nullptr;
+
+private:
+  static void stay(void *user)
+  {
+    auto *self = static_cast<Staying *>(user);
+    self->inside.set_value();
+    self->leave.get_future().wait();
+  }
+
+  std::promise<void> inside;
+  std::promise<void> leave;
+  bool gone = false;
+};
+
+void nothing(void *)
+{
+}
+
+/* Run `body` on a thread of ours, to its end. */
+void on_thread(std::function<void()> body,
+               const bridge_thread_options *options = nullptr)
+{
+  bridge_thread *thread = nullptr;
+  ASSERT_EQ(bridge_thread_create(
+                &thread,
+                [](void *user) {
+                  (*static_cast<std::function<void()> *>(user))();
+                },
+                &body, options),
+            BRIDGE_OK);
+  EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
+  bridge_thread_release(thread);
+}
+
+} // namespace
+
+TEST(Thread, RefusesBadArguments)
+{
+  ASSERT_EQ(installed, BRIDGE_OK);
+  int place = 0;
+  auto *marker = reinterpret_cast<bridge_thread *>(&place);
+  bridge_thread *thread = marker;
+  EXPECT_EQ(bridge_thread_create(nullptr, nothing, nullptr, nullptr),
+            BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_thread_create(&thread, nullptr, nullptr, nullptr),
+            BRIDGE_EINVAL);
+  bridge_thread_options options;
+  bridge_thread_options_init(&options);
+  EXPECT_EQ(options.version, 1u);
+  for (unsigned version : {0u, 2u, UINT_MAX}) {
+    options.version = version;
+    EXPECT_EQ(bridge_thread_create(&thread, nothing, nullptr, &options),
+              BRIDGE_EVERSION);
+  }
+  EXPECT_EQ(thread, marker);
+  bridge_thread_options_init(nullptr);
+}
+
+TEST(Thread, NullIsNoThread)
+{
+  EXPECT_EQ(bridge_thread_join(nullptr, 0), BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_thread_detach(nullptr), BRIDGE_EINVAL);
+  EXPECT_FALSE(bridge_thread_alive(nullptr));
+  EXPECT_STREQ(bridge_thread_name(nullptr), "");
+  EXPECT_EQ(bridge_thread_id(nullptr), 0u);
+  EXPECT_EQ(bridge_thread_retain(nullptr), nullptr);
+  bridge_thread_release(nullptr);
+}
+
+TEST(Thread, JoinSaysSoToOneCallerOnly)
+{
+  Staying staying;
+  EXPECT_EQ(bridge_thread_join(staying.thread, 0), BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(bridge_thread_join(staying.thread, 5), BRIDGE_ETIMEDOUT);
+  EXPECT_TRUE(bridge_thread_alive(staying.thread));
+  staying.go();
+  EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_OK);
+  EXPECT_FALSE(bridge_thread_alive(staying.thread));
+  EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_EALREADY);
+  EXPECT_EQ(bridge_thread_join(staying.thread, 0), BRIDGE_EALREADY);
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_EALREADY);
+}
+
+TEST(Thread, TheLongestTimeoutsAreNotOver)
+{
+  for (int timeout : {INT_MAX, INT_MIN}) {
+    Staying staying;
+    support::Blocked joiner(
+        [&] { return bridge_thread_join(staying.thread, timeout); });
+    EXPECT_FALSE(joiner.done);
+    staying.go();
+    EXPECT_EQ(joiner.finish(), BRIDGE_OK);
+  }
+}
+
+TEST(Thread, OneOfManyJoinersGetsIt)
+{
+  Staying staying;
+  std::vector<std::unique_ptr<support::Blocked>> joiners;
+  for (int i = 0; i < 4; i++) {
+    joiners.push_back(std::make_unique<support::Blocked>(
+        [&] { return bridge_thread_join(staying.thread, -1); }));
+  }
+  staying.go();
+  int first = 0;
+  for (auto &joiner : joiners) {
+    bridge_status status = joiner->finish();
+    EXPECT_TRUE(status == BRIDGE_OK || status == BRIDGE_EALREADY);
+    first += status == BRIDGE_OK ? 1 : 0;
+  }
+  EXPECT_EQ(first, 1);
+}
+
+TEST(Thread, CannotJoinItself)
+{
+  on_thread([] {
+    bridge_thread *self = bridge_thread_current();
+    EXPECT_EQ(bridge_thread_join(self, -1), BRIDGE_EDEADLOCK);
+    EXPECT_EQ(bridge_thread_join(self, 0), BRIDGE_EDEADLOCK);
+  });
+}
+
+TEST(Thread, DetachedCannotBeJoined)
+{
+  Staying staying;
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_OK);
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_EDETACHED);
+  EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_EDETACHED);
+  EXPECT_TRUE(bridge_thread_alive(staying.thread));
+  staying.go();
+  EXPECT_TRUE(
+      support::soon([&] { return !bridge_thread_alive(staying.thread); }));
+  EXPECT_EQ(bridge_thread_join(staying.thread, 0), BRIDGE_EDETACHED);
+}
+
+TEST(Thread, DetachingEndsTheWaitOfAJoiner)
+{
+  Staying staying;
+  support::Blocked joiner(
+      [&] { return bridge_thread_join(staying.thread, -1); });
+  EXPECT_FALSE(joiner.done);
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_OK);
+  EXPECT_EQ(joiner.finish(), BRIDGE_EDETACHED);
+  staying.go();
+}
+
+TEST(Thread, ReleasedRunsOnAndCleansUpAfterItself)
+{
+  const long before = support::used();
+  std::promise<void> released;
+  std::promise<bool> ended;
+  std::pair<std::promise<void> *, std::promise<bool> *> both{&released, &ended};
+  bridge_thread *thread = nullptr;
+  ASSERT_EQ(bridge_thread_create(
+                &thread,
+                [](void *user) {
+                  auto *two = static_cast<decltype(both) *>(user);
+                  two->first->get_future().wait();
+                  two->second->set_value(
+                      bridge_thread_alive(bridge_thread_current()));
+                },
+                &both, nullptr),
+            BRIDGE_OK);
+  bridge_thread_release(thread);
+  released.set_value();
+  EXPECT_TRUE(ended.get_future().get());
+  EXPECT_TRUE(support::soon([&] { return support::used() == before; }));
+}
+
+TEST(Thread, ReleasedAfterItsEndIsFreed)
+{
+  const long before = support::used();
+  bridge_thread *thread = nullptr;
+  ASSERT_EQ(bridge_thread_create(&thread, nothing, nullptr, nullptr),
+            BRIDGE_OK);
+  EXPECT_TRUE(support::soon([&] { return !bridge_thread_alive(thread); }));
+  EXPECT_EQ(bridge_thread_retain(thread), thread);
+  bridge_thread_release(thread);
+  EXPECT_FALSE(bridge_thread_alive(thread));
+  bridge_thread_release(thread);
+  EXPECT_TRUE(support::soon([&] { return support::used() == before; }));
+}
+
+TEST(Thread, KnowsItself)
+{
+  EXPECT_EQ(bridge_thread_current(), nullptr);
+  on_thread([] {
+    bridge_thread *self = bridge_thread_current();
+    ASSERT_NE(self, nullptr);
+    EXPECT_TRUE(bridge_thread_alive(self));
+    const uint64_t id = bridge_thread_id(self);
+    EXPECT_GT(id, 0u);
+    std::thread([&] {
+      EXPECT_EQ(bridge_thread_current(), nullptr);
+    }).join();
+    EXPECT_EQ(bridge_thread_id(self), id);
+  });
+}
+
+TEST(Thread, NumbersAreNotUsedAgain)
+{
+  uint64_t last = 0;
+  for (int i = 0; i < 10; i++) {
+    on_thread([&] {
+      const uint64_t id = bridge_thread_id(bridge_thread_current());
+      EXPECT_GT(id, last);
+      last = id;
+    });
+  }
+}
+
+TEST(Thread, TheSystemShowsWhatItHasRoomForOfTheName)
+{
+  struct {
+    const char *given;
+    const char *shown;
+  } cases[] = {
+      {"short", "short"},
+      {"exactly fifteen", "exactly fifteen"},
+      {"longer than fifteen bytes", "longer than fif"},
+      {"fourteen bytes\xc3\xa4", "fourteen bytes"}, /* not half a letter */
+  };
+  for (const auto &one : cases) {
+    bridge_thread_options options;
+    bridge_thread_options_init(&options);
+    char name[64];
+    std::snprintf(name, sizeof name, "%s", one.given);
+    options.name = name;
+    on_thread(
+        [&] {
+          std::memset(name, 'x', 8); /* it was copied */
+          EXPECT_STREQ(bridge_thread_name(bridge_thread_current()), one.given);
+          char shown[16] = "";
+          pthread_getname_np(pthread_self(), shown, sizeof shown);
+          EXPECT_STREQ(shown, one.shown);
+        },
+        &options);
+  }
+  on_thread([] {
+    EXPECT_STREQ(bridge_thread_name(bridge_thread_current()), "");
+  });
+}
+
+static size_t stack_of_this_thread()
+{
+  pthread_attr_t attributes;
+  void *base = nullptr;
+  size_t size = 0;
+  EXPECT_EQ(pthread_getattr_np(pthread_self(), &attributes), 0);
+  EXPECT_EQ(pthread_attr_getstack(&attributes, &base, &size), 0);
+  pthread_attr_destroy(&attributes);
+  return size;
+}
+
+TEST(Thread, HasTheStackThatLuaNeeds)
+{
+  struct {
+    size_t wanted;
+    size_t least;
+  } cases[] = {{0, 1 << 20},
+               {1, 512 * 1024},
+               {512 * 1024 + 1, 512 * 1024 + 1},
+               {4 << 20, 4 << 20}};
+  for (const auto &one : cases) {
+    bridge_thread_options options;
+    bridge_thread_options_init(&options);
+    options.stack_size = one.wanted;
+    on_thread([&] { EXPECT_GE(stack_of_this_thread(), one.least); }, &options);
+  }
+}
+
+TEST(Thread, AStackThatDoesNotExistIsRefused)
+{
+  const long before = support::used();
+  bridge_thread_options options;
+  bridge_thread_options_init(&options);
+  for (size_t size : {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX - 4095}) {
+    options.stack_size = size;
+    bridge_thread *thread = nullptr;
+    bridge_status status =
+        bridge_thread_create(&thread, nothing, nullptr, &options);
+    EXPECT_TRUE(status == BRIDGE_ESYSTEM || status == BRIDGE_ENOMEM) << status;
+    EXPECT_EQ(thread, nullptr);
+  }
+  EXPECT_EQ(support::used(), before);
+}
+
+TEST(Thread, TakesNoSignals)
+{
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, nullptr, &before);
+  on_thread([] {
+    sigset_t mask;
+    pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1,
+                       SIGUSR2, SIGPIPE, SIGWINCH, SIGRTMIN, SIGRTMAX}) {
+      EXPECT_EQ(sigismember(&mask, number), 1) << number;
+    }
+    for (int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
+                       SIGSYS, SIGPROF}) {
+      EXPECT_EQ(sigismember(&mask, number), 0) << number;
+    }
+  });
+  sigset_t after;
+  pthread_sigmask(SIG_BLOCK, nullptr, &after);
+  for (int number = 1; number < 32; number++) {
+    EXPECT_EQ(sigismember(&after, number), sigismember(&before, number));
+  }
+}
+
+TEST(Thread, ACancelledWorkerDoesNotWait)
+{
+  Staying staying;
+  support::Interrupt interrupt;
+  support::Blocked joiner([&] {
+    support::Bound bound(interrupt);
+    bridge_status first = bridge_thread_join(staying.thread, -1);
+    EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_ECANCELLED);
+    EXPECT_EQ(bridge_thread_join(staying.thread, 0), BRIDGE_ETIMEDOUT);
+    return first;
+  });
+  EXPECT_FALSE(joiner.done);
+  interrupt.request();
+  EXPECT_EQ(joiner.finish(), BRIDGE_ECANCELLED);
+  staying.go();
+  EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_OK);
+}
+
+TEST(Thread, WithoutMemoryThereIsNone)
+{
+  const long before = support::used();
+  long failures = support::starve(
+      [] {
+        bridge_thread *thread = nullptr;
+        bridge_status status =
+            bridge_thread_create(&thread, nothing, nullptr, nullptr);
+        support::left = -1;
+        if (status == BRIDGE_OK) {
+          EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
+          bridge_thread_release(thread);
+        } else {
+          EXPECT_EQ(thread, nullptr);
+        }
+        return status;
+      },
+      [&] { EXPECT_EQ(support::used(), before); });
+  EXPECT_GE(failures, 3);
+}
+
+TEST(Thread, BelongsToTheProcessThatMadeIt)
+{
+  Staying staying;
+  bridge_thread *thread = bridge_thread_retain(staying.thread);
+  EXPECT_EQ(support::in_child([&] {
+              if (bridge_thread_join(thread, 0) != BRIDGE_EFORKED ||
+                  bridge_thread_detach(thread) != BRIDGE_EFORKED) {
+                return 1;
+              }
+              if (bridge_thread_alive(thread)) {
+                return 2;
+              }
+              bridge_thread_release(thread);
+              return 0;
+            }),
+            0);
+  EXPECT_TRUE(bridge_thread_alive(thread));
+  bridge_thread_release(thread);
+}
+
+TEST(Thread, TheChildOfAForkMakesItsOwn)
+{
+  EXPECT_EQ(support::in_child([] {
+              bridge_thread *thread = nullptr;
+              if (bridge_thread_create(&thread, nothing, nullptr, nullptr) !=
+                  BRIDGE_OK) {
+                return 1;
+              }
+              if (bridge_thread_join(thread, -1) != BRIDGE_OK) {
+                return 2;
+              }
+              bridge_thread_release(thread);
+              return 0;
+            }),
+            0);
+}
+
+TEST(Thread, CountsProcessors)
+{
+  EXPECT_GE(bridge_thread_cores(), 1u);
+  EXPECT_LE(bridge_thread_cores(),
+            static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)));
+}
