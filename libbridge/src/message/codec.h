@@ -201,10 +201,18 @@ bridge_status bridge__scan(const unsigned char *data,
 /* ---- Room ----------------------------------------------------------------- */
 
 /* Each makes room for so much more, or changes nothing. */
-bridge_status bridge__message_reserve(bridge_message *message, size_t bytes);
+bridge_status bridge__message_grow(bridge_message *message, size_t bytes);
 bridge_status bridge__message_reserve_open(bridge_message *message);
 bridge_status bridge__message_reserve_slots(bridge_message *message,
                                             size_t slots);
+static inline bridge_status bridge__message_reserve(bridge_message *message,
+                                                    size_t bytes)
+{
+  return bytes <= message->capacity - message->size
+             ? BRIDGE_OK
+             : bridge__message_grow(message, bytes);
+}
+
 /* Give back the room of open containers; none may be open. */
 void bridge__message_trim_open(bridge_message *message);
 /* Drop all slots from `count` on, and the references they hold. */

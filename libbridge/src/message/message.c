@@ -128,15 +128,12 @@ static bool move_data(bridge_message *message, size_t capacity)
   return true;
 }
 
-bridge_status bridge__message_reserve(bridge_message *message, size_t bytes)
+bridge_status bridge__message_grow(bridge_message *message, size_t bytes)
 {
   if (bytes > BRIDGE_SIZE_MAX - message->size) {
     return BRIDGE_ELIMIT;
   }
   size_t needed = message->size + bytes;
-  if (needed <= message->capacity) {
-    return BRIDGE_OK;
-  }
   /* Twice as much each time, so that many small values cost no more than one
      large one. */
   size_t capacity = message->capacity * 2;

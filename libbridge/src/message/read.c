@@ -480,7 +480,7 @@ bridge_status bridge_reader_boolean(bridge_reader *reader, bool *out)
 
 static bridge_status whole_number(double number, int64_t *out)
 {
-  if (isnan(number) || floor(number) != number) {
+  if (floor(number) != number) { /* also what is not a number */
     return BRIDGE_ETYPE;
   }
   /* 2 to the power of 63, the first that does not fit; its negative does. */
