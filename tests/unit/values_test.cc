@@ -84,8 +84,8 @@ protected:
   Failure Unpack(const std::string &bytes)
   {
     bridge_message *message = nullptr;
-    EXPECT_EQ(BRIDGE_OK, bridge_message_from_bytes(&message, bytes.data(),
-                                                   bytes.size()));
+    EXPECT_EQ(BRIDGE_OK,
+              bridge_message_from_bytes(&message, bytes.data(), bytes.size()));
     Failure failure = Run(to_, "return ...", &message, nullptr);
     if (failure.status != BRIDGE_OK) {
       EXPECT_NE(nullptr, message) << "a failing unpack leaves the message";
@@ -350,9 +350,8 @@ TEST_F(Values, CrossLightUserdata)
   ASSERT_EQ(BRIDGE_OK, bridge_message_write_light(message, &there));
   ASSERT_EQ(BRIDGE_OK, bridge_message_write_light(message, nullptr));
   bridge_message *results = nullptr;
-  Failure failure =
-      Run(to_, "assert(type(...) == 'userdata'); return ...", &message,
-          &results);
+  Failure failure = Run(to_, "assert(type(...) == 'userdata'); return ...",
+                        &message, &results);
   ASSERT_EQ(BRIDGE_OK, failure.status) << failure.text;
   bridge_reader reader;
   bridge_value value;
@@ -373,7 +372,8 @@ TEST_F(Values, NameThePathToWhatCannotCross)
     const char *make;
     const char *text;
   } const cases[] = {
-      {"return coroutine.create(print)", "argument 1: a coroutine cannot cross"},
+      {"return coroutine.create(print)",
+       "argument 1: a coroutine cannot cross"},
       {"local co = coroutine.create(print);"
        "return 1, { items = { 1, 2, { callback = co } } }",
        "argument 2.items[3].callback: a coroutine cannot cross"},
@@ -481,9 +481,9 @@ TEST_F(Values, ReadReferencesFromOutside)
   bridge_message *message = nullptr;
   ASSERT_EQ(BRIDGE_OK,
             bridge_message_from_bytes(&message, bytes.data(), bytes.size()));
-  Failure failure = Run(
-      to_, "local t = ...; assert(t[2] == t and t[3] == t[1] and #t == 3)",
-      &message, nullptr);
+  Failure failure =
+      Run(to_, "local t = ...; assert(t[2] == t and t[3] == t[1] and #t == 3)",
+          &message, nullptr);
   EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
   bridge_message_release(message);
 }
@@ -561,8 +561,7 @@ TEST_F(Host, PackLeavesTheMessageAsItWasWhenItFails)
   lua_newuserdatauv(L_, 1, 0);
   lua_rawseti(L_, 2, 1);
   EXPECT_EQ(BRIDGE_ETYPE, bridge__pack(L_, 1, 2, message_));
-  EXPECT_STREQ("argument 2[1]: a userdata cannot cross",
-               lua_tostring(L_, -1));
+  EXPECT_STREQ("argument 2[1]: a userdata cannot cross", lua_tostring(L_, -1));
   EXPECT_EQ(3, lua_gettop(L_));
   EXPECT_EQ(1u, bridge_message_count(message_));
   EXPECT_EQ(1u, bridge_message_size(message_));

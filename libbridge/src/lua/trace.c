@@ -17,12 +17,15 @@
 /* ---- Text ---- */
 
 /* Once the patience is over, every further instruction fails, so that a pcall in
-   the script does not help it. */
+   the script does not help it.  With exactly this text Lua raises its error for
+   lack of memory, for which no handler of an xpcall is called: one that loops
+   could not be stopped, since no hook runs inside of a hook. */
 static void lose_patience(lua_State *L, lua_Debug *ar)
 {
   (void)ar;
   lua_sethook(L, lose_patience, LUA_MASKCOUNT, 1);
-  luaL_error(L, "__tostring takes too long");
+  lua_pushliteral(L, "not enough memory");
+  lua_error(L);
 }
 
 /* As lua.c shows error values. */
