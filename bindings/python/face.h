@@ -20,6 +20,11 @@ PyObject *bridge__py_encode(PyObject *text);
 
 /* ---- raise.c: statuses -> exceptions ------------------------------------ */
 
+/* Name the three functions of bridge.errors that make exceptions. */
+PyObject *bridge__py_set_makers(PyObject *plain,
+                                PyObject *of_buffer,
+                                PyObject *of_script);
+
 /* Raise what the status means.  `text` is taken; NULL for the status's own. */
 void bridge__py_raise(bridge_status status, PyObject *text);
 void bridge__py_raise_format(bridge_status status, const char *format, ...);

@@ -5,17 +5,30 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* Call a function of bridge.errors; the arguments are taken. */
-static PyObject *make(const char *function, PyObject *arguments)
+/* What makes exceptions, by how much there is to tell.  Kept here, since modules
+   cannot be imported while Python shuts down. */
+enum { PLAIN, OF_BUFFER, OF_SCRIPT, MAKERS };
+static PyObject *makers[MAKERS];
+
+PyObject *bridge__py_set_makers(PyObject *plain,
+                                PyObject *of_buffer,
+                                PyObject *of_script)
+{
+  Py_XSETREF(makers[PLAIN], Py_NewRef(plain));
+  Py_XSETREF(makers[OF_BUFFER], Py_NewRef(of_buffer));
+  Py_XSETREF(makers[OF_SCRIPT], Py_NewRef(of_script));
+  Py_RETURN_NONE;
+}
+
+/* Call one of them; the arguments are taken. */
+static PyObject *make(int which, PyObject *arguments)
 {
   PyObject *result = NULL;
-  PyObject *module = arguments ? PyImport_ImportModule("bridge.errors") : NULL;
-  PyObject *callable = module ? PyObject_GetAttrString(module, function) : NULL;
-  if (callable != NULL) {
-    result = PyObject_CallObject(callable, arguments);
+  if (arguments != NULL && makers[which] != NULL) {
+    result = PyObject_CallObject(makers[which], arguments);
+  } else if (arguments != NULL) {
+    PyErr_SetString(PyExc_RuntimeError, "the package bridge is not imported");
   }
-  Py_XDECREF(callable);
-  Py_XDECREF(module);
   Py_XDECREF(arguments);
   return result;
 }
@@ -47,7 +60,7 @@ void bridge__py_raise(bridge_status status, PyObject *text)
 {
   PyObject *message = text_or_status(text, status);
   if (message != NULL) {
-    raise_it(make("_make", Py_BuildValue("isN", (int)status, short_name(status),
+    raise_it(make(PLAIN, Py_BuildValue("isN", (int)status, short_name(status),
                                          message)));
   }
 }
@@ -66,7 +79,7 @@ void bridge__py_raise_format(bridge_status status, const char *format, ...)
 void bridge__py_raise_buffer(bridge_status status)
 {
   raise_it(
-      make("_make_buffer", Py_BuildValue("iss", (int)status, short_name(status),
+      make(OF_BUFFER, Py_BuildValue("iss", (int)status, short_name(status),
                                          bridge_status_text(status))));
 }
 
@@ -123,7 +136,7 @@ PyObject *bridge__py_exception(bridge_status status,
   }
   const char *trace = bridge_error_traceback(error);
   const char *name = bridge_worker_name(worker);
-  return make("_make_script",
+  return make(OF_SCRIPT,
               Py_BuildValue("isNNNNN", (int)status, short_name(status), text,
                             value, bridge__py_decode(trace, strlen(trace)),
                             frames_of(error),

@@ -42,23 +42,22 @@ bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
   return true;
 }
 
-/* 1 on the thread that Python handles signals on, 0 elsewhere, else -1. */
-static int on_main_thread(void)
+/* Whether Python handles signals on this thread.  While Python shuts down nobody
+   can tell, and looking for them does no harm. */
+static bool on_main_thread(void)
 {
-  int result = -1;
+  bool result = true;
   PyObject *module = PyImport_ImportModule("threading");
   PyObject *thread =
       module ? PyObject_CallMethod(module, "main_thread", NULL) : NULL;
   PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
-  if (ident != NULL) {
-    unsigned long main = PyLong_AsUnsignedLong(ident);
-    if (main != (unsigned long)-1 || !PyErr_Occurred()) {
-      result = main == PyThread_get_thread_ident();
-    }
+  if (ident != NULL && PyLong_Check(ident)) {
+    result = PyLong_AsUnsignedLongMask(ident) == PyThread_get_thread_ident();
   }
   Py_XDECREF(ident);
   Py_XDECREF(thread);
   Py_XDECREF(module);
+  PyErr_Clear();
   return result;
 }
 
@@ -104,9 +103,9 @@ bridge_status bridge__py_wait(bridge__py_step *step,
     return status;
   }
   int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
-  int sliced = on_main_thread();
-  while (sliced >= 0) {
-    status = released(step, context, slice_until(deadline, sliced != 0));
+  bool sliced = on_main_thread();
+  for (;;) {
+    status = released(step, context, slice_until(deadline, sliced));
     if (PyErr_CheckSignals() < 0) {
       break;
     }

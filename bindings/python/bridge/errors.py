@@ -9,6 +9,8 @@ from __future__ import annotations
 import queue as _queue
 from typing import Any, ClassVar, NamedTuple
 
+from . import core as _core
+
 __all__ = [
     "BufferBusy",
     "Busy",
@@ -334,3 +336,6 @@ def _make_script(
         status=status,
         code=code,
     )
+
+
+_core.set_makers(_make, _make_buffer, _make_script)

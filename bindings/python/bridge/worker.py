@@ -6,11 +6,12 @@ import asyncio
 import os
 import re
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from . import aio as _aio
 from . import core as _core
-from .errors import InvalidError, Unsupported
+from .errors import InvalidError, Timeout, Unsupported
 from .handles import Handle, register
 from .waker import Waker, kind_number
 
@@ -221,14 +222,31 @@ class Worker(Handle[_core.Worker]):
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the worker.  If it refuses, an error of the body goes first."""
+        try:
+            self.close()
+        except Timeout:
+            if error is None:
+                raise
 
     async def __aenter__(self) -> Worker:
         return self
 
-    async def __aexit__(self, *details: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, self.close)
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the worker, and let the loop go on meanwhile."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.__exit__, kind, error, traceback)
 
     # ---- Driving
 

@@ -1,0 +1,283 @@
+"""Workers and queues in a loop of asyncio."""
+
+import asyncio
+import gc
+import threading
+
+import pytest
+
+import bridge
+from conftest import SERVICE
+
+
+def run(main):
+    return asyncio.run(asyncio.wait_for(main, 60))
+
+
+def test_async_for_ends_when_the_queue_is_closed():
+    async def main():
+        queue = bridge.Queue(waker="eventfd")
+        worker = bridge.Worker(
+            "local q = ... for i = 1, 2000 do q:push(i) end q:close()", queue
+        )
+        seen = [value async for value in queue]
+        worker.join(timeout=30)
+        return seen
+
+    assert run(main()) == list(range(1, 2001))
+
+
+@pytest.mark.parametrize("kind", ["default", "eventfd", "pipe", "udp"])
+def test_every_kind_with_a_descriptor_wakes_the_loop(kind):
+    async def main():
+        queue = bridge.Queue(waker=kind)
+        seen = []
+        for i in range(20):
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(None, queue.push, i)
+            seen.append(await queue.apop(timeout=30))
+        return seen
+
+    assert run(main()) == list(range(20))
+
+
+def test_a_condition_cannot_wake_a_loop():
+    async def main():
+        with pytest.raises(bridge.Unsupported, match="eventfd"):
+            await bridge.Queue().apop()
+
+    run(main())
+
+
+def test_apop_asks_waits_and_times_out(queue):
+    async def main():
+        with pytest.raises(bridge.Empty):
+            await queue.apop(timeout=0)
+        with pytest.raises(bridge.Timeout):
+            await queue.apop(timeout=0.01)
+        queue.push(1)
+        assert await queue.apop() == 1
+        queue.close()
+        with pytest.raises(bridge.Closed):
+            await queue.apop()
+
+    run(main())
+
+
+def test_a_cancelled_apop_loses_nothing(queue):
+    async def main():
+        task = asyncio.ensure_future(queue.apop())
+        await asyncio.sleep(0)
+        task.cancel()
+        queue.push("kept")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await queue.apop(timeout=30) == "kept"
+
+    run(main())
+
+
+def test_two_tasks_cannot_wait_for_one_queue(queue):
+    async def main():
+        task = asyncio.ensure_future(queue.apop())
+        await asyncio.sleep(0)
+        with pytest.raises(bridge.Busy):
+            await queue.apop()
+        queue.push("first")
+        assert await task == "first"
+
+    run(main())
+
+
+def test_add_reader_works_by_hand(queue):
+    async def main():
+        loop = asyncio.get_running_loop()
+        seen = []
+        done = loop.create_future()
+
+        def ready():
+            try:
+                while True:
+                    seen.append(queue.pop(timeout=0))
+            except bridge.Empty:
+                if len(seen) == 100 and not done.done():
+                    done.set_result(None)
+
+        loop.add_reader(queue, ready)
+        bridge.Worker("local q = ... for i = 1, 100 do q:push(i) end", queue)
+        await done
+        loop.remove_reader(queue)
+        return seen
+
+    assert run(main()) == list(range(1, 101))
+
+
+# ---- Calls
+
+
+def test_a_thousand_calls_at_once():
+    async def main():
+        async with bridge.Worker(SERVICE) as worker:
+            calls = [worker.acall("echo", i) for i in range(1000)]
+            return await asyncio.gather(*calls)
+
+    assert run(main()) == list(range(1000))
+
+
+def test_calls_that_wait_overlap():
+    async def main():
+        async with bridge.Worker(SERVICE) as worker:
+            calls = [worker.acall("sleep", 0.2) for _ in range(50)]
+            return await asyncio.wait_for(asyncio.gather(*calls), 0.2 * 25)
+
+    assert run(main()) == ["slept"] * 50
+
+
+def test_each_failure_is_its_own_error():
+    async def main():
+        async with bridge.Worker(SERVICE, name="service") as worker:
+            with pytest.raises(bridge.NotFound):
+                await worker.acall("unheard")
+            with pytest.raises(bridge.LuaError) as caught:
+                await worker.acall("fail", [1])
+            assert caught.value.value == [1]
+            with pytest.raises(bridge.NotShareableError):
+                await worker.acall("echo", object())
+            with pytest.raises(bridge.Timeout):
+                await worker.acall("sleep", 30, timeout=0.01)
+            with pytest.raises(TypeError):
+                await worker.acall(3)
+            assert await worker.acall("echo", "on") == "on"
+        with pytest.raises((bridge.Closed, bridge.WorkerDied)):
+            await worker.acall("echo", 1)
+
+    run(main())
+
+
+def test_a_cancelled_call_is_forgotten():
+    from bridge import aio
+
+    async def main():
+        async with bridge.Worker(SERVICE) as worker:
+            tasks = [asyncio.ensure_future(worker.acall("sleep", 0.05)) for _ in range(20)]
+            await asyncio.sleep(0.01)
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(each, asyncio.CancelledError) for each in results)
+            answers = aio._answers_of(asyncio.get_running_loop())
+            assert answers.waiting == {}
+            assert await worker.acall("sleep", 0.1) == "slept"
+            assert answers.waiting == {}
+
+    run(main())
+
+
+def test_a_full_inbox_makes_calls_wait_for_room():
+    async def main():
+        async with bridge.Worker(SERVICE, inbox_items=2) as worker:
+            return await asyncio.gather(*(worker.acall("echo", i) for i in range(200)))
+
+    assert run(main()) == list(range(200))
+
+
+def test_a_full_inbox_fails_in_time():
+    async def main():
+        hold = bridge.Queue()
+        worker = bridge.Worker("local q = ... q:pop()", hold, inbox_items=1)
+        worker.send("x")
+        with pytest.raises((bridge.Full, bridge.Timeout)):
+            await worker.acall("y", timeout=0)
+        with pytest.raises((bridge.Full, bridge.Timeout)):
+            await worker.acall("y", timeout=0.02)
+        hold.push(1)
+        worker.join(timeout=30)
+
+    run(main())
+
+
+def test_a_worker_that_dies_says_so():
+    async def main():
+        hold = bridge.Queue()
+        worker = bridge.Worker("local q = ... q:pop() error('dead')", hold)
+        task = asyncio.ensure_future(worker.acall("x"))
+        await asyncio.sleep(0)
+        hold.push(1)
+        with pytest.raises((bridge.WorkerDied, bridge.Closed)):
+            await task
+
+    run(main())
+
+
+def test_closing_does_not_hold_up_the_loop():
+    async def main():
+        ticks = 0
+
+        async def tick():
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.005)
+                ticks += 1
+
+        ticker = asyncio.ensure_future(tick())
+        worker = bridge.Worker(
+            "local bridge = require 'bridge' local up = ... up:push(1)\n"
+            "while not bridge.cancelled() do end",
+            up := bridge.Queue(waker="eventfd"),
+        )
+        async with worker:
+            await up.apop()
+            before = ticks
+            # It does not heed stop, so that closing waits for the grace.
+            closing = asyncio.ensure_future(
+                asyncio.get_running_loop().run_in_executor(None, worker.close, 0.2)
+            )
+            await closing
+        ticker.cancel()
+        assert ticks - before >= 5
+        assert not worker.alive
+
+    run(main())
+
+
+def test_loops_of_several_threads_have_their_own_answers():
+    worker = bridge.Worker(SERVICE)
+    wrong = []
+
+    def loop(who):
+        async def main():
+            for i in range(100):
+                if await worker.acall("echo", who, i) != (who, i):
+                    wrong.append((who, i))
+
+        run(main())
+
+    threads = [threading.Thread(target=loop, args=(who,)) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    worker.close()
+
+
+def test_a_loop_that_ends_leaves_nothing_behind():
+    import os
+
+    from bridge import aio
+
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    async def main():
+        async with bridge.Worker(SERVICE) as worker:
+            assert await worker.acall("echo", 1) == 1
+
+    run(main())
+    gc.collect()
+    before = descriptors()
+    for _ in range(20):
+        run(main())
+    gc.collect()
+    assert descriptors() <= before
+    assert len(aio._answers) <= 1
