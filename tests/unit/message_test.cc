@@ -674,11 +674,15 @@ TEST_F(MessageTest, HandlesOfTheParentAreRefusedAfterAFork)
 {
   bridge_buffer *buffer = nullptr;
   ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
+  bridge_queue *queue = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_queue_create(&queue, nullptr));
   pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
     Message m;
     bool right = bridge_message_write_buffer(m, buffer) == BRIDGE_EFORKED &&
+                 bridge_message_write_handle(m, BRIDGE_HANDLE_QUEUE, queue) ==
+                     BRIDGE_EFORKED &&
                  bridge_message_size(m) == 0 &&
                  bridge_message_write_nil(m) == BRIDGE_OK;
     bridge_buffer_release(buffer);
@@ -687,15 +691,23 @@ TEST_F(MessageTest, HandlesOfTheParentAreRefusedAfterAFork)
   int result = -1;
   ASSERT_EQ(child, waitpid(child, &result, 0));
   EXPECT_EQ(0, result);
+  bridge_queue_release(queue);
   bridge_buffer_release(buffer);
 }
 
 /* ---- Cloning ---- */
 
+void count_free(void *user, void *, size_t)
+{
+  ++*static_cast<int *>(user);
+}
+
 TEST_F(MessageTest, ACloneIsEqualAndIndependent)
 {
+  int freed = 0;
   bridge_buffer *buffer = nullptr;
-  ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
+  ASSERT_EQ(BRIDGE_OK,
+            bridge_buffer_wrap(&buffer, nullptr, 0, count_free, &freed));
   bridge_message *copy = nullptr;
   {
     Message m;
@@ -715,6 +727,7 @@ TEST_F(MessageTest, ACloneIsEqualAndIndependent)
     EXPECT_EQ(21u, bridge_message_count(copy));
     EXPECT_EQ(20u, bridge_message_slot_count(copy));
   }
+  EXPECT_EQ(0, freed); /* the copy has references of its own */
   /* It counts on where the original had stopped. */
   EXPECT_EQ(BRIDGE_OK, bridge_message_write_reference(copy, 0));
   EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_reference(copy, 1));
@@ -723,6 +736,7 @@ TEST_F(MessageTest, ACloneIsEqualAndIndependent)
   EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_upvalue(copy, 1));
   EXPECT_EQ(BRIDGE_OK, bridge_message_write_upvalue(copy, 0));
   bridge_message_release(copy);
+  EXPECT_EQ(1, freed);
 }
 
 TEST_F(MessageTest, CloneChecksItsArguments)
