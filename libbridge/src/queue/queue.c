@@ -144,8 +144,11 @@ static void destroy(void *object)
   }
   bridge__waker_unclaim(queue->waker);
   bridge_waker_release(queue->waker);
-  bridge__condition_destroy(&queue->room);
-  bridge__mutex_destroy(&queue->mutex);
+  /* There the system would wait for those who wait for room. */
+  if (!bridge__forked(queue)) {
+    bridge__condition_destroy(&queue->room);
+    bridge__mutex_destroy(&queue->mutex);
+  }
   bridge__free(queue);
 }
 

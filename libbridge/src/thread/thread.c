@@ -38,12 +38,15 @@ static _Atomic uint64_t last_id;
 static void destroy(void *object)
 {
   bridge_thread *thread = object;
-  /* In the child of a fork there is no such thread. */
-  if (thread->fate == UNDECIDED && !bridge__forked(thread)) {
-    bridge__native_detach(&thread->native);
+  /* In the child of a fork there is no such thread, and the system would wait for
+     joiners that are not there either. */
+  if (!bridge__forked(thread)) {
+    if (thread->fate == UNDECIDED) {
+      bridge__native_detach(&thread->native);
+    }
+    bridge__condition_destroy(&thread->changed);
+    bridge__mutex_destroy(&thread->mutex);
   }
-  bridge__condition_destroy(&thread->changed);
-  bridge__mutex_destroy(&thread->mutex);
   bridge__free(thread->name);
   bridge__free(thread);
 }

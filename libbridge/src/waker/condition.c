@@ -26,24 +26,36 @@ static bool send_signal(bridge_waker *waker)
   return true;
 }
 
-static bool sleep_until(bridge_waker *waker, int64_t deadline)
+/* Whether a waiter has nothing to stay for. */
+static bool restless(const bridge_waker *waker)
+{
+  /* Takes what was pushed before the raise.  What changes after this look is
+     followed by a signal, which waits for the mutex. */
+  unsigned state = atomic_load_explicit(&waker->state, memory_order_acquire);
+  return (state & (BRIDGE__PENDING | BRIDGE__CLOSED)) != 0;
+}
+
+static bridge_status sleep_until(bridge_waker *waker, int64_t deadline)
 {
   bool in_time = true;
   bridge__mutex_lock(&waker->as.sleep.mutex);
-  /* Takes nothing: the caller looks again.  What changes after this look is
-     followed by a signal, which waits for the mutex. */
-  unsigned state = atomic_load_explicit(&waker->state, memory_order_relaxed);
-  if ((state & (BRIDGE__PENDING | BRIDGE__CLOSED)) == 0 &&
-      !bridge__interrupted()) {
-    in_time = bridge__condition_wait(&waker->as.sleep.condition,
+  while (in_time && !restless(waker) && !bridge__interrupted()) {
+    in_time = deadline != 0 &&
+              bridge__condition_wait(&waker->as.sleep.condition,
                                      &waker->as.sleep.mutex, deadline);
   }
+  bridge_status status = restless(waker) ? BRIDGE_OK : BRIDGE_ETIMEDOUT;
   bridge__mutex_unlock(&waker->as.sleep.mutex);
-  return in_time;
+  return status;
 }
 
 static void stop(bridge_waker *waker)
 {
+  /* In the child of a fork there may be waiters that are not there, for whom the
+     system would wait. */
+  if (bridge__forked(waker)) {
+    return;
+  }
   bridge__condition_destroy(&waker->as.sleep.condition);
   bridge__mutex_destroy(&waker->as.sleep.mutex);
 }

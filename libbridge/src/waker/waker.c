@@ -1,8 +1,10 @@
 /* Waker: decides who signals, who drains and who closes; the mechanism itself is
    a table.
 
-   One word says everything: whether the waker is raised, whether somebody is
-   about to signal, whether it is closed, and how many are inside a call. */
+   One word says everything: whether the waker is raised, whether it is closed,
+   and how many are inside a call.  Who makes it raised sends one signal, a little
+   later; so a raised waker whose signal has not come yet is not cleared, or the
+   signal would stay behind for ever, in a waker that is not raised. */
 #include "waker/waker.h"
 
 #include "base/interrupt.h"
@@ -34,14 +36,12 @@ static bool enter(bridge_waker *waker)
   return true;
 }
 
-/* `marks` go away together with the user. */
-static void leave(bridge_waker *waker, unsigned marks)
+static void leave(bridge_waker *waker)
 {
   /* Publishes what was done inside, and takes it if this is the last one. */
-  unsigned before = atomic_fetch_sub_explicit(
-      &waker->state, BRIDGE__USER + marks, memory_order_acq_rel);
-  unsigned after = before - BRIDGE__USER - marks;
-  if ((after & BRIDGE__CLOSED) != 0 && after < BRIDGE__USER) {
+  unsigned before = atomic_fetch_sub_explicit(&waker->state, BRIDGE__USER,
+                                              memory_order_acq_rel);
+  if ((before & BRIDGE__CLOSED) != 0 && before < 2 * BRIDGE__USER) {
     end(waker);
   }
 }
@@ -161,19 +161,13 @@ void bridge__waker_unclaim(bridge_waker *waker)
 
 /* ---- Raising and clearing ---- */
 
-/* What only who made the waker raised does.  The mark keeps bridge_waker_clear
-   from calling the waker clear while the signal is still on its way, which would
-   leave a readable descriptor behind that nobody clears any more.  Where a
-   signal leaves nothing behind there is no such mark. */
-static bridge_status signal_once(bridge_waker *waker, unsigned mark)
+/* The mark goes, and says whether the waker was closed meanwhile. */
+static bool unmark(bridge_waker *waker)
 {
-  if (waker->type->signal(waker)) {
-    leave(waker, mark);
-    return BRIDGE_OK;
-  }
-  /* Nobody else cleared it, as the mark was set: so the next raise tries. */
-  leave(waker, mark + BRIDGE__PENDING);
-  return BRIDGE_ESYSTEM;
+  /* Takes what was pushed before any raise that ends here. */
+  unsigned before = atomic_fetch_and_explicit(
+      &waker->state, ~(unsigned)BRIDGE__PENDING, memory_order_acq_rel);
+  return (before & BRIDGE__CLOSED) != 0;
 }
 
 bridge_status bridge_waker_raise(bridge_waker *waker)
@@ -184,7 +178,6 @@ bridge_status bridge_waker_raise(bridge_waker *waker)
   if (bridge__forked(waker)) {
     return BRIDGE_EFORKED;
   }
-  const unsigned mark = waker->type->drain == NULL ? 0u : BRIDGE__SIGNALLING;
   /* Takes nothing; the exchange below does. */
   unsigned state = atomic_load_explicit(&waker->state, memory_order_relaxed);
   unsigned next = 0;
@@ -193,27 +186,33 @@ bridge_status bridge_waker_raise(bridge_waker *waker)
       return BRIDGE_ECLOSED;
     }
     bool raised = (state & BRIDGE__PENDING) != 0;
-    next = raised ? state : state + BRIDGE__USER + BRIDGE__PENDING + mark;
+    next = raised ? state : state + BRIDGE__USER + BRIDGE__PENDING;
     /* Publishes what there is to do to who clears, also if it was raised
        before: therefore a write even when nothing changes. */
   } while (!atomic_compare_exchange_weak_explicit(
       &waker->state, &state, next, memory_order_acq_rel, memory_order_relaxed));
-  return next == state ? BRIDGE_OK : signal_once(waker, mark);
+  if (next == state) {
+    return BRIDGE_OK;
+  }
+  bool sent = waker->type->signal(waker);
+  if (!sent) {
+    unmark(waker); /* so that the next raise tries again */
+  }
+  leave(waker);
+  return sent ? BRIDGE_OK : BRIDGE_ESYSTEM;
 }
 
-/* Nobody raises while this runs: the waker is raised, no signal is on its way,
-   and only who makes it raised sends one.  Except for a close, which then finds
-   its signal taken away. */
+/* The mark stays until the signal was taken away, so that nobody sends a second
+   one in between.  Without a signal the raise comes after this clear. */
 static void unraise(bridge_waker *waker)
 {
-  if (waker->type->drain != NULL) {
-    waker->type->drain(waker);
+  const bridge__waker_type *mechanism = waker->type;
+  if (mechanism->drain == NULL) {
+    unmark(waker);
+    return;
   }
-  /* Takes what was pushed before any raise that is cleared here. */
-  unsigned before = atomic_fetch_and_explicit(
-      &waker->state, ~(unsigned)BRIDGE__PENDING, memory_order_acq_rel);
-  if ((before & BRIDGE__CLOSED) != 0 && waker->type->drain != NULL) {
-    waker->type->signal(waker);
+  if (mechanism->drain(waker) && unmark(waker)) {
+    mechanism->signal(waker); /* it may have been that of the close */
   }
 }
 
@@ -228,26 +227,20 @@ bridge_status bridge_waker_clear(bridge_waker *waker)
   if (!enter(waker)) {
     return BRIDGE_ECLOSED;
   }
-  /* Takes what was pushed before the raise that is seen. */
-  unsigned state = atomic_load_explicit(&waker->state, memory_order_acquire);
-  /* A raise whose signal is on its way comes after this clear. */
-  if ((state & (BRIDGE__PENDING | BRIDGE__SIGNALLING)) == BRIDGE__PENDING) {
+  if (bridge__waker_pending(waker)) {
     unraise(waker);
   }
-  leave(waker, 0);
+  leave(waker);
   return BRIDGE_OK;
 }
 
 /* ---- Waiting ---- */
 
-static bridge_status look(bridge_waker *waker)
+static bool closed(const bridge_waker *waker)
 {
-  /* Takes what was pushed before the raise. */
+  /* Takes what was pushed before the raise that ended a wait. */
   unsigned state = atomic_load_explicit(&waker->state, memory_order_acquire);
-  if ((state & BRIDGE__CLOSED) != 0) {
-    return BRIDGE_ECLOSED;
-  }
-  return (state & BRIDGE__PENDING) != 0 ? BRIDGE_OK : BRIDGE_ETIMEDOUT;
+  return (state & BRIDGE__CLOSED) != 0;
 }
 
 /* Ends a wait that was cancelled.  A descriptor that is waited for can only be
@@ -262,19 +255,13 @@ static void interrupt(void *object)
   }
 }
 
-static bridge_status wait_inside(bridge_waker *waker, int64_t deadline)
+static bridge_status ask(bridge_waker *waker)
 {
-  bool in_time = true;
-  for (;;) {
-    if (bridge__interrupted()) {
-      return BRIDGE_ECANCELLED;
-    }
-    bridge_status status = look(waker);
-    if (status != BRIDGE_ETIMEDOUT || !in_time) {
-      return status;
-    }
-    in_time = waker->type->wait(waker, deadline);
+  bridge_status status = waker->type->wait(waker, 0);
+  if (closed(waker)) {
+    return BRIDGE_ECLOSED;
   }
+  return status == BRIDGE_OK ? BRIDGE_OK : BRIDGE_ETIMEDOUT;
 }
 
 static bridge_status wait_breakable(bridge_waker *waker, int timeout_ms)
@@ -283,7 +270,15 @@ static bridge_status wait_breakable(bridge_waker *waker, int timeout_ms)
   if (!bridge__wait_begin(interrupt, waker)) {
     return BRIDGE_ECANCELLED;
   }
-  bridge_status status = wait_inside(waker, deadline);
+  bridge_status status = BRIDGE_EEMPTY;
+  while (status == BRIDGE_EEMPTY) {
+    status = waker->type->wait(waker, deadline);
+    if (bridge__interrupted()) {
+      status = BRIDGE_ECANCELLED;
+    } else if (closed(waker)) {
+      status = BRIDGE_ECLOSED;
+    }
+  }
   bridge__wait_end();
   return status;
 }
@@ -303,8 +298,8 @@ bridge_status bridge_waker_wait(bridge_waker *waker, int timeout_ms)
     return BRIDGE_ECLOSED;
   }
   bridge_status status =
-      timeout_ms == 0 ? look(waker) : wait_breakable(waker, timeout_ms);
-  leave(waker, 0);
+      timeout_ms == 0 ? ask(waker) : wait_breakable(waker, timeout_ms);
+  leave(waker);
   return status;
 }
 
@@ -319,9 +314,7 @@ bridge_status bridge_waker_fileno(bridge_waker *waker, int *out)
   if (bridge__forked(waker)) {
     return BRIDGE_EFORKED;
   }
-  /* Takes nothing: the number never changes. */
-  unsigned state = atomic_load_explicit(&waker->state, memory_order_relaxed);
-  if ((state & BRIDGE__CLOSED) != 0) {
+  if (closed(waker)) {
     return BRIDGE_ECLOSED;
   }
   *out = waker->as.file.reading;
@@ -347,6 +340,6 @@ bridge_status bridge_waker_close(bridge_waker *waker)
   if ((before & BRIDGE__CLOSED) == 0 && bridge__waker_waits(waker)) {
     waker->type->signal(waker); /* who waits looks again, and leaves */
   }
-  leave(waker, 0);
+  leave(waker);
   return BRIDGE_OK;
 }

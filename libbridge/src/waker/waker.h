@@ -9,18 +9,19 @@
 
 /* One const table for each mechanism.  waker.c sees to it that `signal` is
    called once for each time the waker becomes raised and, if anybody can wait,
-   once when it is closed; that `drain` does not overlap the `signal` of a raise;
-   and that nobody is inside any of them when `close` is called. */
+   once when it is closed; that one drains at a time; and that nobody is inside
+   any of them when `close` is called. */
 typedef struct bridge__waker_type {
   bridge_waker_kind kind;
   bridge_status (*open)(bridge_waker *waker);
   /* False if the system refused for now: then the waker is not raised. */
   bool (*signal)(bridge_waker *waker);
-  /* Take away what `signal` left; NULL if it leaves nothing. */
-  void (*drain)(bridge_waker *waker);
-  /* Return when there was a signal, or early without a reason; false when the
-     deadline passed.  NULL if nobody can wait. */
-  bool (*wait)(bridge_waker *waker, int64_t deadline);
+  /* Take away what `signal` left; false if nothing was there yet.  NULL if a
+     signal leaves nothing. */
+  bool (*drain)(bridge_waker *waker);
+  /* BRIDGE_OK when there was a signal, BRIDGE_ETIMEDOUT, or BRIDGE_EEMPTY to look
+     again.  The deadline 0 asks.  NULL if nobody can wait. */
+  bridge_status (*wait)(bridge_waker *waker, int64_t deadline);
   void (*close)(bridge_waker *waker);
   /* Whether `fileno` means something. */
   bool descriptor;
@@ -28,10 +29,9 @@ typedef struct bridge__waker_type {
 
 /* The state of a waker: marks, and above them how many are inside a call. */
 enum {
-  BRIDGE__PENDING = 1u,    /* raised */
-  BRIDGE__SIGNALLING = 2u, /* who raised it has yet to signal */
-  BRIDGE__CLOSED = 4u,
-  BRIDGE__USER = 8u
+  BRIDGE__PENDING = 1u, /* raised */
+  BRIDGE__CLOSED = 2u,
+  BRIDGE__USER = 4u
 };
 
 struct bridge_waker {

@@ -24,11 +24,10 @@ static bool send_signal(bridge_waker *waker)
   return true;
 }
 
-static void drain(bridge_waker *waker)
+static bool drain(bridge_waker *waker)
 {
   eventfd_t count = 0;
-  /* Fails only when nothing is there. */
-  (void)!eventfd_read(waker->as.file.reading, &count);
+  return eventfd_read(waker->as.file.reading, &count) == 0;
 }
 
 const bridge__waker_type bridge__waker_eventfd = {

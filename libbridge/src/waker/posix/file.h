@@ -9,7 +9,7 @@ extern const bridge__waker_type bridge__waker_pipe;
 extern const bridge__waker_type bridge__waker_udp;
 
 /* For the tables: wait until the descriptor is readable. */
-bool bridge__file_wait(bridge_waker *waker, int64_t deadline);
+bridge_status bridge__file_wait(bridge_waker *waker, int64_t deadline);
 /* For the tables: close the one descriptor, or the two. */
 void bridge__file_close(bridge_waker *waker);
 

@@ -9,14 +9,15 @@
 const bridge__waker_type *const bridge__waker_types[] = {
     &bridge__waker_eventfd, &bridge__waker_pipe, &bridge__waker_udp, NULL};
 
-bool bridge__file_wait(bridge_waker *waker, int64_t deadline)
+bridge_status bridge__file_wait(bridge_waker *waker, int64_t deadline)
 {
   struct pollfd file = {.fd = waker->as.file.reading, .events = POLLIN};
-  int count = poll(&file, 1, bridge__remaining(deadline));
-  if (count < 0) {
-    return errno == EINTR; /* anything else would only fail again */
+  int count = poll(&file, 1, deadline == 0 ? 0 : bridge__remaining(deadline));
+  if (count > 0 && (file.revents & POLLIN) != 0) {
+    return BRIDGE_OK;
   }
-  return count > 0 && (file.revents & POLLNVAL) == 0;
+  /* Any other failure would only come again: the host closed what is not his. */
+  return count < 0 && errno == EINTR ? BRIDGE_EEMPTY : BRIDGE_ETIMEDOUT;
 }
 
 /* A descriptor is gone even when close fails, so there is nothing to try

@@ -26,12 +26,10 @@ static bool send_signal(bridge_waker *waker)
   return true;
 }
 
-static void drain(bridge_waker *waker)
+static bool drain(bridge_waker *waker)
 {
   char bytes[16]; /* there is one, or two when the waker is being closed */
-  while (read(waker->as.file.reading, bytes, sizeof bytes) ==
-         (ssize_t)sizeof bytes) {
-  }
+  return read(waker->as.file.reading, bytes, sizeof bytes) > 0;
 }
 
 const bridge__waker_type bridge__waker_pipe = {

@@ -12,12 +12,14 @@ enum {
   TRIES = 1000
 };
 
-static void drain(bridge_waker *waker)
+static bool drain(bridge_waker *waker)
 {
   char byte;
-  while (recv(waker->as.file.reading, &byte, sizeof byte, 0) >= 0 ||
-         errno == EINTR) {
+  bool some = false;
+  while (recv(waker->as.file.reading, &byte, sizeof byte, 0) >= 0) {
+    some = true;
   }
+  return some;
 }
 
 /* To a port of the system's choice, on which only this socket is. */
