@@ -183,7 +183,10 @@ struct bridge_waker {};
 
 struct bridge_queue {};
 
+/* Python has its own calls that wait, which Ctrl-C can break. */
+#if !defined(SWIGPYTHON)
 %rename(pop) bridge_queue::pop_one;
+#endif
 %rename(waker) bridge_queue::shared_waker;
 %newobject bridge_queue::pop_one;
 %newobject bridge_queue::shared_waker;
@@ -243,8 +246,10 @@ struct bridge_worker {};
 %rename(memory_limit) bridge_worker::most_memory;
 %rename(timeout) bridge_worker::next_timeout;
 %rename(waker) bridge_worker::shared_waker;
+#if !defined(SWIGPYTHON)
 %rename(call) bridge_worker::call_answer;
 %rename(join) bridge_worker::join_results;
+#endif
 %newobject bridge_worker::shared_waker;
 %newobject bridge_worker::call_answer;
 %newobject bridge_worker::join_results;

@@ -7,7 +7,12 @@
 
 /* What makes exceptions, by how much there is to tell.  Kept here, since modules
    cannot be imported while Python shuts down. */
-enum { PLAIN, OF_BUFFER, OF_SCRIPT, MAKERS };
+enum {
+  PLAIN,
+  OF_BUFFER,
+  OF_SCRIPT,
+  MAKERS
+};
 static PyObject *makers[MAKERS];
 
 PyObject *bridge__py_set_makers(PyObject *plain,
@@ -60,8 +65,8 @@ void bridge__py_raise(bridge_status status, PyObject *text)
 {
   PyObject *message = text_or_status(text, status);
   if (message != NULL) {
-    raise_it(make(PLAIN, Py_BuildValue("isN", (int)status, short_name(status),
-                                         message)));
+    raise_it(make(
+        PLAIN, Py_BuildValue("isN", (int)status, short_name(status), message)));
   }
 }
 
@@ -78,8 +83,7 @@ void bridge__py_raise_format(bridge_status status, const char *format, ...)
 
 void bridge__py_raise_buffer(bridge_status status)
 {
-  raise_it(
-      make(OF_BUFFER, Py_BuildValue("iss", (int)status, short_name(status),
+  raise_it(make(OF_BUFFER, Py_BuildValue("iss", (int)status, short_name(status),
                                          bridge_status_text(status))));
 }
 

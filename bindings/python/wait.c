@@ -15,11 +15,16 @@ enum {
 
 /* ---- Time --------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
+static const int64_t ns_in_ms = 1000000;
+
+/* 31 years are for ever, and leave room in 64 bits of nanoseconds. */
+static const double longest_s = 1e9;
+
+static int64_t now_ns(void)
 {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+  return (int64_t)time.tv_sec * 1000 * ns_in_ms + time.tv_nsec;
 }
 
 bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
@@ -37,8 +42,8 @@ bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
         BRIDGE_EINVAL, "a time-out is None or seconds from 0, not %R", seconds);
     return false;
   }
-  /* Never sooner than asked; 292 million years are for ever. */
-  *milliseconds = value < 9e15 ? (int64_t)ceil(value * 1000) : -1;
+  /* Never sooner than asked. */
+  *milliseconds = value < longest_s ? (int64_t)ceil(value * 1000) : -1;
   return true;
 }
 
@@ -72,13 +77,13 @@ static bool is_not_yet(bridge_status status)
 /* The next slice of a wait until `deadline`, which is negative for none. */
 static int slice_until(int64_t deadline, bool sliced)
 {
-  int64_t left = deadline < 0 ? INT_MAX : deadline - now_ms();
   int64_t most = sliced ? SLICE_MS : INT_MAX;
+  if (deadline < 0) {
+    return sliced ? SLICE_MS : -1;
+  }
+  int64_t left = (deadline - now_ns() + ns_in_ms - 1) / ns_in_ms;
   if (left < 0) {
     left = 0;
-  }
-  if (deadline < 0 && !sliced) {
-    return -1;
   }
   return (int)(left < most ? left : most);
 }
@@ -102,7 +107,7 @@ bridge_status bridge__py_wait(bridge__py_step *step,
   if (timeout_ms == 0 || !is_not_yet(status)) {
     return status;
   }
-  int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+  int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * ns_in_ms;
   bool sliced = on_main_thread();
   for (;;) {
     status = released(step, context, slice_until(deadline, sliced));
@@ -112,7 +117,7 @@ bridge_status bridge__py_wait(bridge__py_step *step,
     if (!is_not_yet(status)) {
       return status;
     }
-    if (deadline >= 0 && now_ms() >= deadline) {
+    if (deadline >= 0 && now_ns() >= deadline) {
       return BRIDGE_ETIMEDOUT;
     }
   }

@@ -35,7 +35,7 @@ LEFT = 15000
 
 
 def grown(work, rounds=ROUNDS):
-    """Bytes of Python's memory that a piece of work leaves behind."""
+    """Bytes of Python's memory that pieces of work leave behind."""
     for _ in range(20):
         work()
     gc.collect()
@@ -85,7 +85,7 @@ FAILURES = {
     "a value": lambda queue: queue.push([{"k": [object()]}]),
     "a key": lambda queue: queue.push({(1, 2): {print: 1}}),
     "an integer": lambda queue: queue.push([1, {"k": 2**64}]),
-    "depth": lambda queue: queue.push(deep()),
+    "depth": lambda queue: queue.push(DEEP),
     "a full queue": lambda queue: queue.push([1, {"k": "v"}], timeout=0),
     "an empty queue": lambda queue: bridge.Queue().pop(0),
     "a time-out": lambda queue: queue.push(1, timeout=-1),
@@ -100,9 +100,12 @@ FAILURES = {
 
 def deep():
     value = []
-    for _ in range(1500):
+    for _ in range(1001):
         value = [value]
     return value
+
+
+DEEP = deep()
 
 
 @pytest.mark.parametrize("name", FAILURES)

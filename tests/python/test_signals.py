@@ -77,8 +77,9 @@ WAITS = {
     " drive='host').close(grace=60)",
     "with": "with busy as w: w.join()",
     "asyncio": "import asyncio; asyncio.run(empty.apop())",
-    "a full queue of Lua": "other = bridge.Worker('local q = require([[bridge]]).queue{items = 1} q:push(1) return q').join()\n"
-    "other.push(2)",
+    "a full queue of Lua": "other = bridge.Worker('local q = require([[bridge]])"
+    ".queue{items = 1} q:push(1) return q').join()\n"
+    "ready()\nother.push(2, timeout=None)",
 }
 
 

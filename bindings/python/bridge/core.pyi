@@ -1,4 +1,4 @@
-# The generated module, as far as the face uses it.
+# The generated module: what bridge.i and bridge_python.swg make.
 from collections.abc import Callable
 from typing import Any, Final
 

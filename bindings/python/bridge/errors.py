@@ -311,7 +311,9 @@ def _make(code: int, status: str, message: str) -> Error:
 
 
 def _make_buffer(code: int, status: str, message: str) -> Error:
-    kind = BufferBusy if code == Busy._code else _classes.get(code, Error)
+    kind = _classes.get(code, Error)
+    if kind is Busy:
+        kind = BufferBusy
     return kind(message, status=status, code=code)
 
 

@@ -1,0 +1,169 @@
+"""The types of the package: as mypy and stubtest see them."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import bridge
+
+HERE = pathlib.Path(__file__).parent
+PACKAGE = pathlib.Path(bridge.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What mypy learnt about the standard library, for all runs."""
+    return str(tmp_path_factory.mktemp("mypy"))
+
+
+def tool(name, *arguments, cwd):
+    # Debian's, which belongs to the Python that runs the tests.
+    path = shutil.which(name, path="/usr/bin") or shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    environment = dict(os.environ, MYPYPATH=str(PACKAGE.parent))
+    return subprocess.run(
+        [path, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_package_has_types():
+    assert (PACKAGE / "py.typed").exists()
+    assert (PACKAGE / "core.pyi").exists()
+
+
+def test_mypy_accepts_the_package(tmp_path, cache):
+    run = tool("mypy", "--strict", "--cache-dir", cache, str(PACKAGE), cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+USE = '''
+import asyncio
+import selectors
+import bridge
+
+def values(queue: bridge.Queue) -> None:
+    queue.push(1, "two", [3.0], {"four": b"five"}, None, timeout=1.5)
+    queue.push(bridge.Buffer(3), timeout=None)
+    queue.push(1, timeout=bridge.POLICY)
+    first: object = queue.pop(timeout=0)
+    many: list[object] = queue.pop_batch(10)
+    for each in queue:
+        print(each, first, many)
+    selectors.DefaultSelector().register(queue, selectors.EVENT_READ)
+
+async def calls() -> int:
+    async with bridge.Worker("return 1", 2, name="n", memory="1MiB") as worker:
+        answer: object = await worker.acall("f", 1, timeout=2)
+    async for each in bridge.Queue(waker="eventfd"):
+        print(each)
+    return worker.memory.used
+
+def errors() -> None:
+    try:
+        with bridge.Worker(file="x") as worker:
+            worker.join()
+    except bridge.LuaError as error:
+        line: int = error.frames[0].line
+        text: str = error.traceback + error.worker + error.status
+        code: int = error.code
+        print(line, text, code)
+
+view: memoryview = memoryview(bridge.Buffer(b"x"))
+kind: bridge.WakerKind = bridge.Waker("pipe").kind
+count: int = asyncio.run(calls()) + bridge.cores() + len(bridge.Buffer(1))
+'''
+
+MISUSE = '''
+import bridge
+bridge.Queue(items="3")
+bridge.Queue().pop(timeout="soon")
+bridge.Queue().push(1, timeout="soon")
+bridge.Worker(3)
+bridge.Worker("x", memory=[])
+bridge.Worker("x").nonsense()
+name: int = bridge.Worker("x").name
+bridge.Buffer()
+bridge.Waker(3)
+'''
+
+
+def test_mypy_accepts_a_program_that_uses_it_well(tmp_path, cache):
+    (tmp_path / "use.py").write_text(USE)
+    run = tool("mypy", "--strict", "--cache-dir", cache, "use.py", cwd=tmp_path)
+    # memoryview() of mypy's own stubs knows only the standard classes.
+    lines = [
+        line
+        for line in run.stdout.splitlines()
+        if "error" in line and 'memoryview" has incompatible type "Buffer"' not in line
+    ]
+    assert [line for line in lines if not line.startswith("Found")] == []
+
+
+def test_mypy_refuses_each_misuse(tmp_path, cache):
+    (tmp_path / "misuse.py").write_text(MISUSE)
+    run = tool("mypy", "--strict", "--cache-dir", cache, "misuse.py", cwd=tmp_path)
+    lines = {line.split(":")[1] for line in run.stdout.splitlines() if ": error:" in line}
+    assert lines == {str(i) for i in range(3, 3 + MISUSE.count("\n") - 2)}, run.stdout
+
+
+def test_stubtest_finds_the_stubs_and_the_module_alike(tmp_path):
+    run = tool(
+        "stubtest",
+        "bridge",
+        "--concise",
+        "--allowlist",
+        str(HERE / "stubtest_allow.txt"),
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_everything_public_has_a_docstring():
+    for name in bridge.__all__:
+        thing = getattr(bridge, name)
+        if not isinstance(thing, type):
+            continue
+        assert thing.__doc__, name
+        for each, member in vars(thing).items():
+            if each.startswith("_") or not (callable(member) or isinstance(member, property)):
+                continue
+            assert member.__doc__, f"{name}.{each}"
+
+
+def test_all_names_what_is_there():
+    assert sorted(bridge.__all__) == sorted(set(bridge.__all__))
+    for name in bridge.__all__:
+        assert hasattr(bridge, name)
+
+
+def test_every_status_has_a_class_with_its_number():
+    for name in dir(bridge.core):
+        if not name.startswith("E") or not name.isupper():
+            continue
+        code = getattr(bridge.core, name)
+        error = bridge.errors._make(code, name, "text")
+        assert (error.code, error.status, str(error)) == (code, name, "text")
+        if type(error) is not bridge.Error:
+            assert (type(error)._code, type(error)._status) == (code, name)
+        assert bridge.core.status_name(code) == f"BRIDGE_{name}"
+
+
+def test_the_docstring_of_the_package_is_true():
+    import doctest
+
+    assert doctest.testmod(bridge).attempted > 0
+    assert doctest.testmod(bridge).failed == 0
+
+
+def test_only_the_package_s_own_files_are_there():
+    assert sys.modules["bridge.core"].__file__.startswith(str(PACKAGE))
