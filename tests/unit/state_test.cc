@@ -348,6 +348,30 @@ TEST(State, AModuleThatFailsLocksNobodyOut)
   EXPECT_EQ(returns(state.get(), "return require 'slow'.name"), "'slow'");
 }
 
+int open_with_garbage(lua_State *L)
+{
+  if (luaL_dostring(L, "finalized = 0 "
+                       "for i = 1, 100 do setmetatable({}, { __gc = function()"
+                       "  finalized = finalized + 1 end }) end "
+                       "for i = 1, 100000 do local t = {} end "
+                       "during = finalized")) {
+    return lua_error(L);
+  }
+  return 0;
+}
+
+TEST(State, NoFinalizerRunsWhileAModuleOpens)
+{
+  const bridge_module module = {"garbage", open_with_garbage};
+  bridge_state_options options = defaults();
+  options.modules = &module;
+  options.module_count = 1;
+  Owned<bridge_state> state = make(options);
+  EXPECT_EQ(returns(state.get(), "require 'garbage' collectgarbage()"
+                                 "return during, finalized"),
+            "0 100");
+}
+
 TEST(State, ModulesOpenOneAtATimeInTheProcess)
 {
   overlapped = false;
@@ -630,7 +654,7 @@ TEST(State, RunReportsResultsThatCannotCross)
   Outcome outcome = run(state.get(), "return 1, { f = io.stdout }");
   EXPECT_STATUS(outcome.status, BRIDGE_ETYPE);
   EXPECT_EQ(outcome.results, nullptr);
-  EXPECT_EQ(outcome.text(), "argument 2.f: a userdata cannot cross");
+  EXPECT_EQ(outcome.text(), "result 2.f: a userdata cannot cross");
 }
 
 TEST(State, RunUsesACoroutine)
@@ -890,6 +914,23 @@ TEST(Errors, InCloseAndGcHarmNothing)
   EXPECT_EQ(returns(state.get(), "setmetatable({}, { __gc = function()"
                                  "  error('at the end') end })"),
             "");
+}
+
+TEST(State, WarnsAsLuaDoes)
+{
+  Owned<bridge_state> state = make();
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(returns(state.get(),
+                    "warn('silent') warn('@on') warn('one ', 'line')"
+                    "warn('@odd') warn('@on', ' is text')"
+                    "setmetatable({}, { __gc = function()"
+                    "  error('lost', 0) end }) collectgarbage()"
+                    "warn('@off') warn('silent')"),
+            "");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "Lua warning: one line\n"
+            "Lua warning: @on is text\n"
+            "Lua warning: error in __gc (lost)\n");
 }
 
 TEST(State, ReleaseRunsFinalizers)

@@ -238,7 +238,7 @@ TEST_F(Values, RefuseToNestDeeper)
   Failure failure = Pack("local t = {}; for i = 1, 1000 do t = { t } end;"
                          "return 1, t");
   EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
-  EXPECT_NE(std::string::npos, failure.text.find("argument 2[1][1]"))
+  EXPECT_NE(std::string::npos, failure.text.find("result 2[1][1]"))
       << failure.text;
   EXPECT_NE(std::string::npos, failure.text.find("nested deeper than 1000"))
       << failure.text;
@@ -372,37 +372,35 @@ TEST_F(Values, NameThePathToWhatCannotCross)
     const char *make;
     const char *text;
   } const cases[] = {
-      {"return coroutine.create(print)",
-       "argument 1: a coroutine cannot cross"},
+      {"return coroutine.create(print)", "result 1: a coroutine cannot cross"},
       {"local co = coroutine.create(print);"
        "return 1, { items = { 1, 2, { callback = co } } }",
-       "argument 2.items[3].callback: a coroutine cannot cross"},
+       "result 2.items[3].callback: a coroutine cannot cross"},
       {"return { ['a b'] = { [2.5] = io.stdout } }",
-       "argument 1[\"a b\"][2.5]: a userdata cannot cross"},
+       "result 1[\"a b\"][2.5]: a userdata cannot cross"},
       {"return { [true] = { [{}] = io.stdout } }",
-       "argument 1[true][table]: a userdata cannot cross"},
+       "result 1[true][table]: a userdata cannot cross"},
       {"return { [{ { coroutine.running() } }] = 1 }",
-       "argument 1 (key)[1][1]: a coroutine cannot cross"},
+       "result 1 (key)[1][1]: a coroutine cannot cross"},
       {"return { [coroutine.running()] = 1 }",
-       "argument 1 (key): a coroutine cannot cross"},
+       "result 1 (key): a coroutine cannot cross"},
       {"local co = coroutine.running();"
        "return { f = function() return co end }",
-       "argument 1.f upvalue 'co': a coroutine cannot cross"},
+       "result 1.f upvalue 'co': a coroutine cannot cross"},
       {"return { [('k'):rep(50)] = io.stdout }",
-       "argument 1[\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...\"]: "
+       "result 1[\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...\"]: "
        "a userdata cannot cross"},
       {"return { ['\\0\\n\"\\\\'] = io.stdout }",
-       "argument 1[\"\\000\\010\\\"\\\\\"]: a userdata cannot cross"},
+       "result 1[\"\\000\\010\\\"\\\\\"]: a userdata cannot cross"},
       {"return { [''] = io.stdout }",
-       "argument 1[\"\"]: a userdata cannot cross"},
+       "result 1[\"\"]: a userdata cannot cross"},
       {"return { ['1x'] = io.stdout }",
-       "argument 1[\"1x\"]: a userdata cannot cross"},
-      {"return { [-7] = io.stdout }",
-       "argument 1[-7]: a userdata cannot cross"},
+       "result 1[\"1x\"]: a userdata cannot cross"},
+      {"return { [-7] = io.stdout }", "result 1[-7]: a userdata cannot cross"},
       {"return { coroutine.wrap(print) }",
-       "argument 1[1]: a C function with upvalues cannot cross"},
+       "result 1[1]: a C function with upvalues cannot cross"},
       {"return ('x'):gmatch('x')",
-       "argument 1: a C function with upvalues cannot cross"},
+       "result 1: a C function with upvalues cannot cross"},
   };
   for (const auto &each : cases) {
     Failure failure = Pack(each.make);
@@ -418,7 +416,7 @@ TEST_F(Values, ShortenPathsThatAreVeryLong)
            " end; return t");
   EXPECT_EQ(BRIDGE_ETYPE, failure.status);
   EXPECT_LT(failure.text.size(), 600u);
-  EXPECT_EQ(0u, failure.text.find("argument 1.long_name.long_name"));
+  EXPECT_EQ(0u, failure.text.find("result 1.long_name.long_name"));
   EXPECT_NE(std::string::npos,
             failure.text.find("...: a userdata cannot cross"))
       << failure.text;

@@ -132,9 +132,15 @@ static int open_alone(lua_State *L)
     return luaL_error(L, "cannot open a module: %s",
                       bridge_status_text(status));
   }
+  /* No finalizer of the script runs meanwhile: it might wait for ever. */
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
   lua_pushcfunction(L, *open);
   lua_insert(L, 1);
   int code = lua_pcall(L, arguments, 1, 0);
+  if (collecting) {
+    lua_gc(L, LUA_GCRESTART);
+  }
   if (status == BRIDGE_OK) {
     bridge__hold_leave(&opening.hold);
   }

@@ -608,10 +608,11 @@ static int push_text(lua_State *L)
   return 1;
 }
 
-static void fail(packer *p, bridge_status status, int failed, int top)
+static void fail(
+    packer *p, bridge_status status, const char *noun, int failed, int top)
 {
   bridge__path path;
-  bridge__path_begin(&path, "argument", (size_t)failed + 1);
+  bridge__path_begin(&path, noun, (size_t)failed + 1);
   describe(p, &path);
   bridge__path_end(&path, reason_of(p, status));
   lua_settop(p->L, top);
@@ -636,6 +637,15 @@ bridge_status bridge__pack(lua_State *L,
                            int count,
                            bridge_message *message)
 {
+  return bridge__pack_as(L, first, count, message, "argument");
+}
+
+bridge_status bridge__pack_as(lua_State *L,
+                              int first,
+                              int count,
+                              bridge_message *message,
+                              const char *noun)
+{
   int top = lua_gettop(L);
   size_t size = bridge_message_size(message);
   packer p = {.L = L, .message = message};
@@ -653,7 +663,7 @@ bridge_status bridge__pack(lua_State *L,
     status = pack_all(&p, lua_absindex(L, first), count, &failed);
   }
   if (status != BRIDGE_OK) {
-    fail(&p, status, failed, top);
+    fail(&p, status, noun, failed, top);
     bridge_message_truncate(message, size);
   }
   finish(&p);

@@ -136,7 +136,7 @@ static bridge_status pack_in(lua_State *L,
                              bridge_message *message,
                              bridge_error **error)
 {
-  bridge_status status = bridge__pack(L, first, count, message);
+  bridge_status status = bridge__pack_as(L, first, count, message, "result");
   return status == BRIDGE_OK ? status : take_text(L, status, error);
 }
 

@@ -8,6 +8,8 @@
 
 #include <lauxlib.h>
 
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 void bridge_state_options_init(bridge_state_options *options)
@@ -83,6 +85,24 @@ static bridge_status open_libraries(bridge_state *state,
               text == NULL ? "the libraries cannot be opened" : text);
 }
 
+/* `warn`, as in the states that Lua's own library makes: silent until told "@on".
+   The pieces of a line come one by one. */
+static void write_warning(void *user, const char *text, int to_be_continued)
+{
+  bridge_state *state = user;
+  bool control = !state->warning && !to_be_continued && text[0] == '@';
+  if (control) {
+    state->warnings = strcmp(text, "@on") == 0 ||
+                      (state->warnings && strcmp(text, "@off") != 0);
+    return;
+  }
+  if (state->warnings) {
+    fprintf(stderr, "%s%s%s", state->warning ? "" : "Lua warning: ", text,
+            to_be_continued ? "" : "\n");
+  }
+  state->warning = to_be_continued != 0;
+}
+
 /* From now on: what the libraries took is not the script's. */
 static void arm(bridge_state *state, size_t memory_limit)
 {
@@ -117,6 +137,7 @@ static bridge_status fill(bridge_state *state,
   if (state->main == NULL) {
     return BRIDGE_ENOMEM;
   }
+  lua_setwarnf(state->main, write_warning, state);
   const opening o = {options, set};
   bridge_status status = open_libraries(state, &o, error);
   if (status == BRIDGE_OK) {

@@ -17,6 +17,8 @@ struct bridge_state {
   char *name;
   bool binary_chunks;
   bool tracebacks;
+  bool warnings; /* whether `warn` writes: it was told "@on" */
+  bool warning;  /* `warn` is in the middle of a line */
 };
 
 /* All of these want the state held.  They never raise. */
@@ -41,7 +43,8 @@ void bridge__state_drop_thread(bridge_state *state, lua_State *L, int anchor);
    text, traceback, frames. */
 bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code);
 
-/* Append the `count` values from stack index `first` on to a message. */
+/* Append the `count` values from stack index `first` on to a message, as the
+   results of a chunk or of a handler. */
 bridge_status bridge__state_pack(bridge_state *state,
                                  lua_State *L,
                                  int first,

@@ -1,6 +1,6 @@
 /* Lua values to messages and back.
 
-   values.c is compiled into libbridge, for the states that it makes, and into
+   pack.c, unpack.c and path.c are compiled into libbridge, for the states that it makes, and into
    the Lua module, for the state of a Lua host: so each works on the copy of Lua
    that it was linked to, and no host's lua_State enters libbridge.  For that it
    uses nothing but the public API of the bridge. */
@@ -36,6 +36,12 @@ bridge_status bridge__pack(lua_State *L,
                            int first,
                            int count,
                            bridge_message *message);
+/* The same for values that are not called "argument" but, say, "result". */
+bridge_status bridge__pack_as(lua_State *L,
+                              int first,
+                              int count,
+                              bridge_message *message,
+                              const char *noun);
 
 /* Push all values of the message.  On failure one string is pushed in their
    place.  May raise an error for lack of memory: call it protected, while
