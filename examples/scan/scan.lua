@@ -11,7 +11,7 @@
 --   "text",   worker, file, lines, words, bytes
 --   "binary", worker, file
 --   "failed", worker, file, why
---   "names",  worker, { [identifier] = how often, ... }    several of them
+--   "names",  worker, { [identifier] = how often, ... }, last    several of them
 
 local bridge = require "bridge"
 local number, results = ...
@@ -120,11 +120,11 @@ local function names()
   for name, count in pairs(counts) do
     portion[name], size = count, size + 1
     if size == PORTION then
-      assert(results:push("names", number, portion))
+      assert(results:push("names", number, portion, false))
       portion, size = {}, 0
     end
   end
-  assert(results:push("names", number, portion))
+  assert(results:push("names", number, portion, true))
 end
 
 return bridge.serve { scan = scan, names = names }
