@@ -33,16 +33,32 @@ assert(swig_type == nil and swig_equals == nil)
 assert(not pcall(q.push, io.stdout))
 )";
 
-/* As a host with a Lua of its own does it: bridge/core.so. */
-bool run_as_host(std::string *text)
+/* All get ready first, so that they open the module at the same moment. */
+struct Barrier {
+  std::atomic<int> ready{0};
+
+  void wait()
+  {
+    ready++;
+    while (ready < kThreads) {
+      std::this_thread::yield();
+    }
+  }
+};
+
+/* As a host with a Lua of its own does it: bridge/core.so, which is loaded here
+   already, and opened later. */
+bool run_as_host(Barrier *barrier, std::string *text)
 {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
   const std::string setup = std::string("package.path = '") + LUA_TREE +
                             "/?/init.lua' package.cpath = '" + LUA_TREE +
-                            "/?.so'";
-  bool good = luaL_dostring(L, setup.c_str()) == LUA_OK &&
-              luaL_dostring(L, kScript) == LUA_OK;
+                            "/?.so' assert(package.loadlib('" + LUA_TREE +
+                            "/bridge/core.so', '*'))";
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  bool good = luaL_dostring(L, setup.c_str()) == LUA_OK;
+  barrier->wait();
+  good = good && luaL_dostring(L, kScript) == LUA_OK;
   if (!good) {
     *text = lua_tostring(L, -1);
   }
@@ -51,11 +67,12 @@ bool run_as_host(std::string *text)
 }
 
 /* As a state of the library does it: the copy inside. */
-bool run_as_state(std::string *text)
+bool run_as_state(Barrier *barrier, std::string *text)
 {
   bridge_state *state = nullptr;
   bridge_error *error = nullptr;
   bridge_status status = bridge_state_create(&state, nullptr, &error);
+  barrier->wait();
   if (status == BRIDGE_OK) {
     status = bridge_state_run(state, kScript, strlen(kScript), "=script",
                               nullptr, nullptr, &error);
@@ -66,23 +83,19 @@ bool run_as_state(std::string *text)
   return status == BRIDGE_OK;
 }
 
-using Runner = bool (*)(std::string *);
+using Runner = bool (*)(Barrier *, std::string *);
 
 /* Whether all threads of one process could open the module at once. */
 bool open_at_once(const std::vector<Runner> &runners)
 {
-  std::atomic<int> ready{0};
+  Barrier barrier;
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; i++) {
     Runner run = runners[static_cast<size_t>(i) % runners.size()];
-    threads.emplace_back([&ready, &good, run] {
-      ready++;
-      while (ready < kThreads) {
-        std::this_thread::yield();
-      }
+    threads.emplace_back([&barrier, &good, run] {
       std::string text;
-      if (run(&text)) {
+      if (run(&barrier, &text)) {
         good++;
       } else {
         std::fprintf(stderr, "%s\n", text.c_str());
@@ -101,6 +114,7 @@ void rounds(int count, const std::vector<Runner> &runners)
     pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
+      alarm(60); /* one that hangs has failed */
       _exit(open_at_once(runners) ? 0 : 1);
     }
     int status = 0;
