@@ -1,22 +1,7 @@
 /* How calls end, in Lua: nil, text, code and more; misuse is raised elsewhere. */
 #include "face.h"
 
-#include "lua/values.h"
-
-#include <string.h>
-
-#define ERROR_NAME "bridge.ErrorTable"
-
-/* "EFULL": the name without the prefix that C needs. */
-static void push_code(lua_State *L, bridge_status status)
-{
-  const char *name = bridge_status_name(status);
-  const char *prefix = "BRIDGE_";
-  if (strncmp(name, prefix, strlen(prefix)) == 0) {
-    name += strlen(prefix);
-  }
-  lua_pushstring(L, name);
-}
+#include "lua/failure.h"
 
 int bridge__face_status(lua_State *L, bridge_status status)
 {
@@ -27,108 +12,14 @@ int bridge__face_status(lua_State *L, bridge_status status)
   return bridge__face_failure(L, status, NULL, NULL);
 }
 
-/* ---- Errors as tables ------------------------------------------------------ */
-
-static void add_frame(lua_State *L,
-                      const bridge_frame *frame,
-                      lua_Integer place)
-{
-  lua_createtable(L, 0, 4);
-  lua_pushstring(L, frame->source);
-  lua_setfield(L, -2, "source");
-  if (frame->line >= 0) {
-    lua_pushinteger(L, frame->line);
-    lua_setfield(L, -2, "line");
-  }
-  lua_pushstring(L, frame->name);
-  lua_setfield(L, -2, "name");
-  lua_pushstring(L, frame->what);
-  lua_setfield(L, -2, "what");
-  lua_rawseti(L, -2, place);
-}
-
-static void add_frames(lua_State *L, const bridge_error *error)
-{
-  size_t count = bridge_error_frame_count(error);
-  lua_createtable(L, count < 64 ? (int)count : 64, 0);
-  for (size_t i = 0; i < count; i++) {
-    bridge_frame frame;
-    if (bridge_error_frame(error, i, &frame) == BRIDGE_OK) {
-      add_frame(L, &frame, (lua_Integer)i + 1);
-    }
-  }
-  lua_setfield(L, -2, "frames");
-}
-
-/* The value as the script raised it, if it can be read here. */
-static void add_value(lua_State *L, const bridge_error *error)
-{
-  const bridge_message *value = bridge_error_value(error);
-  int count = 0;
-  if (value == NULL) {
-    return;
-  }
-  if (bridge__unpack(L, value, &count) != BRIDGE_OK) {
-    lua_pop(L, 1);
-  } else if (count == 1) {
-    lua_setfield(L, -2, "value");
-  } else {
-    lua_pop(L, count);
-  }
-}
-
-typedef struct failure {
-  bridge_status status;
-  const bridge_error *error;
-  const char *worker;
-} failure;
-
-/* Protected: pushes text, code, table. */
-static int describe(lua_State *L)
-{
-  const failure *made = lua_touserdata(L, 1);
-  size_t size = 0;
-  const char *text = bridge_error_text(made->error, &size);
-  luaL_checkstack(L, 10, NULL);
-  lua_pushlstring(L, text, size);
-  push_code(L, made->status);
-  lua_createtable(L, 0, 6);
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "message");
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "code");
-  if (made->worker != NULL) {
-    lua_pushstring(L, made->worker);
-    lua_setfield(L, -2, "worker");
-  }
-  lua_pushstring(L, bridge_error_traceback(made->error));
-  lua_setfield(L, -2, "traceback");
-  add_frames(L, made->error);
-  add_value(L, made->error);
-  luaL_setmetatable(L, ERROR_NAME);
-  return 3;
-}
-
 int bridge__face_failure(lua_State *L,
                          bridge_status status,
                          bridge_error *error,
                          const char *worker)
 {
-  lua_pushnil(L);
-  if (error != NULL) {
-    failure made = {status, error, worker};
-    lua_pushcfunction(L, describe);
-    lua_pushlightuserdata(L, &made);
-    int code = lua_pcall(L, 1, 3, 0);
-    bridge_error_release(error);
-    if (code == LUA_OK) {
-      return 4;
-    }
-    lua_pop(L, 1); /* no memory for the details: the status remains */
-  }
-  lua_pushstring(L, bridge_status_text(status));
-  push_code(L, status);
-  return 3;
+  int count = bridge__push_failure(L, status, error, worker);
+  bridge_error_release(error);
+  return count;
 }
 
 /* Of a table like ours, which scripts may have changed meanwhile. */
@@ -151,7 +42,7 @@ static int error_text(lua_State *L)
 
 void bridge__face_errors(lua_State *L)
 {
-  if (luaL_newmetatable(L, ERROR_NAME)) {
+  if (luaL_newmetatable(L, BRIDGE__ERROR)) {
     lua_pushcfunction(L, error_text);
     lua_setfield(L, -2, "__tostring");
     lua_pushliteral(L, "bridge.Error");

@@ -7,61 +7,95 @@
 
 #include <string.h>
 
-static const char *code_of(bridge_status status)
+/* "EFULL": the name without the prefix that C needs. */
+static void push_code(lua_State *L, bridge_status status)
 {
-  return bridge_status_name(status) + strlen("BRIDGE_");
-}
-
-static void push_text(lua_State *L,
-                      bridge_status status,
-                      const bridge_error *error)
-{
-  size_t size = 0;
-  const char *text = bridge_error_text(error, &size);
-  if (size > 0) {
-    lua_pushlstring(L, text, size);
-  } else {
-    lua_pushstring(L, bridge_status_text(status));
+  const char *name = bridge_status_name(status);
+  const char *prefix = "BRIDGE_";
+  if (strncmp(name, prefix, strlen(prefix)) == 0) {
+    name += strlen(prefix);
   }
+  lua_pushstring(L, name);
 }
 
-static void push_frame(lua_State *L, const bridge_frame *frame)
+static void add_frame(lua_State *L,
+                      const bridge_frame *frame,
+                      lua_Integer place)
 {
   lua_createtable(L, 0, 4);
   lua_pushstring(L, frame->source);
   lua_setfield(L, -2, "source");
-  lua_pushinteger(L, frame->line);
-  lua_setfield(L, -2, "line");
+  if (frame->line >= 0) {
+    lua_pushinteger(L, frame->line);
+    lua_setfield(L, -2, "line");
+  }
   lua_pushstring(L, frame->name);
   lua_setfield(L, -2, "name");
   lua_pushstring(L, frame->what);
   lua_setfield(L, -2, "what");
+  lua_rawseti(L, -2, place);
 }
 
-static void push_frames(lua_State *L, const bridge_error *error)
+static void add_frames(lua_State *L, const bridge_error *error)
 {
   size_t count = bridge_error_frame_count(error);
-  lua_createtable(L, (int)count, 0);
+  lua_createtable(L, count < 64 ? (int)count : 64, 0);
   for (size_t i = 0; i < count; i++) {
     bridge_frame frame;
     if (bridge_error_frame(error, i, &frame) == BRIDGE_OK) {
-      push_frame(L, &frame);
-      lua_rawseti(L, -2, (lua_Integer)i + 1);
+      add_frame(L, &frame, (lua_Integer)i + 1);
     }
   }
+  lua_setfield(L, -2, "frames");
 }
 
-/* The value as it was raised; nil if it could not cross. */
-static void push_value(lua_State *L, const bridge_error *error)
+/* The value as the script raised it, if it can be read here. */
+static void add_value(lua_State *L, const bridge_error *error)
 {
   const bridge_message *value = bridge_error_value(error);
   int count = 0;
-  if (value == NULL || bridge_message_count(value) != 1) {
-    lua_pushnil(L);
-  } else if (bridge__unpack(L, value, &count) != BRIDGE_OK) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
+  if (value == NULL) {
+    return;
   }
+  if (bridge__unpack(L, value, &count) != BRIDGE_OK) {
+    lua_pop(L, 1);
+  } else if (count == 1) {
+    lua_setfield(L, -2, "value");
+  } else {
+    lua_pop(L, count);
+  }
+}
+
+typedef struct failure {
+  bridge_status status;
+  const bridge_error *error;
+  const char *worker;
+} failure;
+
+/* Protected: pushes text, code, table. */
+static int describe(lua_State *L)
+{
+  const failure *made = lua_touserdata(L, 1);
+  size_t size = 0;
+  const char *text = bridge_error_text(made->error, &size);
+  luaL_checkstack(L, 10, NULL);
+  lua_pushlstring(L, text, size);
+  push_code(L, made->status);
+  lua_createtable(L, 0, 6);
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "message");
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "code");
+  if (made->worker != NULL) {
+    lua_pushstring(L, made->worker);
+    lua_setfield(L, -2, "worker");
+  }
+  lua_pushstring(L, bridge_error_traceback(made->error));
+  lua_setfield(L, -2, "traceback");
+  add_frames(L, made->error);
+  add_value(L, made->error);
+  luaL_setmetatable(L, BRIDGE__ERROR);
+  return 3;
 }
 
 int bridge__push_failure(lua_State *L,
@@ -69,23 +103,18 @@ int bridge__push_failure(lua_State *L,
                          const bridge_error *error,
                          const char *worker)
 {
-  luaL_checkstack(L, 10, NULL);
+  luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
-  push_text(L, status, error);
-  lua_pushstring(L, code_of(status));
-  lua_createtable(L, 0, 6);
-  lua_pushvalue(L, -3);
-  lua_setfield(L, -2, "message");
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "code");
-  push_value(L, error);
-  lua_setfield(L, -2, "value");
-  lua_pushstring(L, bridge_error_traceback(error));
-  lua_setfield(L, -2, "traceback");
-  push_frames(L, error);
-  lua_setfield(L, -2, "frames");
-  lua_pushstring(L, worker);
-  lua_setfield(L, -2, "worker");
-  luaL_setmetatable(L, BRIDGE__ERROR);
-  return 4;
+  if (error != NULL) {
+    failure made = {status, error, worker};
+    lua_pushcfunction(L, describe);
+    lua_pushlightuserdata(L, &made);
+    if (lua_pcall(L, 1, 3, 0) == LUA_OK) {
+      return 4;
+    }
+    lua_pop(L, 1); /* no memory for the details: the status remains */
+  }
+  lua_pushstring(L, bridge_status_text(status));
+  push_code(L, status);
+  return 3;
 }

@@ -10,13 +10,14 @@
 #pragma GCC visibility push(hidden)
 #endif
 
-/* The metatable of error tables, in the registry; set by the module "bridge". */
+/* The metatable of those tables, in the registry; made by the module "bridge". */
 #define BRIDGE__ERROR "bridge.ErrorTable"
 
-/* Push nil, message, code, error, and return 4.  `code` is the status without
-   its prefix, "ETIMEDOUT"; `error` is a table with the fields message, code,
-   value, traceback, frames = {{source=, line=, name=, what=}, ...} and worker.
-   `error` and `worker` may be NULL.  May raise an error for lack of memory. */
+/* Push nil, message, code and, if there is an error to tell of, a table; return
+   how many.  `code` is the status without its prefix, "ETIMEDOUT".  The table has
+   the fields message, code, value, traceback, frames = {{source=, line=, name=,
+   what=}, ...} and worker, which may be NULL.  The error stays the caller's.
+   Raises only if there is no memory for the code. */
 int bridge__push_failure(lua_State *L,
                          bridge_status status,
                          const bridge_error *error,
