@@ -190,6 +190,17 @@ TEST_F(Values, WriteSequencesAsArraysAndTheRestAsMaps)
   bridge_message_release(message);
 }
 
+TEST_F(Values, KeepKeysThatLookLikeIndexes)
+{
+  Cross("local t = { 1, 2, 3 }; t[2] = nil; t['2'] = 'x'; return t",
+        "local t = ...;"
+        "assert(t[1] == 1 and t[2] == nil and t[3] == 3 and t['2'] == 'x')");
+  Cross("local t = { 1, 2, 3 }; t[2] = nil; t[2.5] = 'x'; return t",
+        "local t = ...; assert(t[2] == nil and t[3] == 3 and t[2.5] == 'x')");
+  Cross("local t = { 1, 2, 3 }; t[2] = nil; t[0] = 'x'; return t",
+        "local t = ...; assert(t[2] == nil and t[3] == 3 and t[0] == 'x')");
+}
+
 TEST_F(Values, KeepSharedTablesShared)
 {
   Cross("local s = {}; return { s, s, k = s }, s, { [s] = s }",
@@ -506,6 +517,134 @@ TEST_F(Values, RefuseMoreArgumentsThanTheStackHolds)
   EXPECT_EQ(BRIDGE_OK, Unpack("\x01").status);
 }
 
+TEST_F(Values, ReadOrRefuseWhateverBytesMakeAMessage)
+{
+  /* Mostly beginnings of containers, references, and small values. */
+  static const unsigned char likely[] = {
+      0x90, 0x91, 0x92, 0x93, 0x80, 0x81, 0x82, 0xc0, 0xc2, 0xc3, 0x01,
+      0x02, 0xd4, 0xd5, 0xa1, 0xc4, 0xcb, 0xcf, 0xdc, 0xde, 0x00, 0xff};
+  uint64_t random = 42;
+  int read = 0;
+  int refused = 0;
+  for (int i = 0; i < 30000; i++) {
+    std::string bytes;
+    for (int j = 0; j < 24; j++) {
+      random = random * 6364136223846793005u + 1442695040888963407u;
+      bytes += static_cast<char>(likely[(random >> 33) % sizeof likely]);
+    }
+    for (size_t size = bytes.size(); size > 0; size--) {
+      bridge_message *message = nullptr;
+      if (bridge_message_from_bytes(&message, bytes.data(), size) !=
+          BRIDGE_OK) {
+        continue;
+      }
+      Failure failure = Run(to_, "return ...", &message, nullptr);
+      bool good = failure.status == BRIDGE_OK;
+      EXPECT_TRUE(good || failure.status == BRIDGE_ETYPE ||
+                  failure.status == BRIDGE_EOVERFLOW)
+          << failure.text;
+      EXPECT_EQ(good, message == nullptr);
+      EXPECT_EQ(good, failure.text.empty());
+      (good ? read : refused)++;
+      bridge_message_release(message);
+      break;
+    }
+  }
+  EXPECT_GT(read, 1000);
+  EXPECT_GT(refused, 1000);
+}
+
+TEST_F(Values, ComeBackAsTheyWere)
+{
+  /* Random graphs of tables and functions go to another state and back; then
+     both are walked in step. */
+  const std::string make = R"(
+    seed = (seed or 0) + 1
+    math.randomseed(seed)
+    local pool = {}
+    local function pick(depth)
+      local r = math.random(14)
+      if r == 1 then return math.random(1 << 40) - (1 << 39) end
+      if r == 2 then return math.random() * 1e300 end
+      if r == 3 then return ('s\0\xff'):rep(math.random(0, 60)) end
+      if r == 4 then return math.random(2) == 1 end
+      if r == 5 then return math.random(1000) + 0.0 end
+      if r < 9 and #pool > 0 then return pool[math.random(#pool)] end
+      if depth == 0 then return math.random(300) end
+      local t = {}
+      pool[#pool + 1] = t
+      if r == 9 then
+        local kept = t
+        t.get = function() return kept end
+        t.set = function(v) kept = v end
+      end
+      for i = 1, math.random(0, 6) do
+        local k = i
+        if r % 2 == 0 then k = pick(0) end
+        if k == k then t[k] = pick(depth - 1) end
+      end
+      return t
+    end
+    kept = table.pack(pick(6), pick(6), nil, pick(6))
+    return table.unpack(kept, 1, kept.n))";
+  const std::string compare = R"(
+    local came = table.pack(...)
+    assert(came.n == kept.n)
+    local there = {}
+    local same
+    local function functions(a, b)
+      same(debug.getinfo(a, 'S').linedefined, debug.getinfo(b, 'S').linedefined)
+      for i = 1, debug.getinfo(a, 'u').nups do
+        local n, u = debug.getupvalue(a, i)
+        local m, v = debug.getupvalue(b, i)
+        assert(n == m)
+        same(u, v)
+        local known = there[debug.upvalueid(a, i)]
+        assert(known == nil or known == debug.upvalueid(b, i))
+        there[debug.upvalueid(a, i)] = debug.upvalueid(b, i)
+      end
+    end
+    local function tables(a, b)
+      local n = 0
+      for k, v in next, a do
+        n = n + 1
+        if type(k) == 'table' then
+          n = n + 1 -- found through the pair below
+        else
+          same(v, b[k])
+        end
+      end
+      for k, v in next, b do
+        n = n - (type(k) == 'table' and 2 or 1)
+      end
+      assert(n == 0)
+      for k, v in next, a do
+        if type(k) == 'table' and there[k] then same(v, b[there[k]]) end
+      end
+    end
+    function same(a, b)
+      assert(type(a) == type(b) and math.type(a) == math.type(b))
+      if type(a) ~= 'table' and type(a) ~= 'function' then
+        assert(a == b)
+        return
+      end
+      if there[a] ~= nil then assert(there[a] == b) return end
+      there[a] = b;
+      (type(a) == 'table' and tables or functions)(a, b)
+    end
+    for i = 1, kept.n do same(kept[i], came[i]) end)";
+  for (int i = 0; i < 300; i++) {
+    bridge_message *there = Make(make);
+    ASSERT_NE(nullptr, there);
+    bridge_message *back = nullptr;
+    Failure failure = Run(to_, "return ...", &there, &back);
+    ASSERT_EQ(BRIDGE_OK, failure.status) << failure.text;
+    failure = Run(from_, compare, &back, nullptr);
+    ASSERT_EQ(BRIDGE_OK, failure.status) << i << ": " << failure.text;
+    ASSERT_EQ(nullptr, back);
+  }
+}
+
 /* ---- On states of others: what the Lua module does ---- */
 
 class Host : public ::testing::Test
@@ -659,6 +798,7 @@ TEST_F(Host, HandlesThatWereReleasedOrAreBusyCannotCross)
 
 struct Meter {
   size_t left; /* allocations that succeed; SIZE_MAX for all */
+  bool once;   /* only one fails: Lua collects all garbage and goes on */
 };
 
 void *metered(void *user, void *block, size_t old, size_t size)
@@ -671,6 +811,7 @@ void *metered(void *user, void *block, size_t old, size_t size)
   bool grows = block == nullptr || size > old;
   if (grows && meter->left != SIZE_MAX) {
     if (meter->left == 0) {
+      meter->left = meter->once ? SIZE_MAX : 0;
       return nullptr;
     }
     meter->left--;
@@ -686,7 +827,7 @@ const char awkward[] =
 
 TEST(Memory, PackNeverRaisesForLackOfIt)
 {
-  Meter meter = {SIZE_MAX};
+  Meter meter = {SIZE_MAX, false};
   lua_State *L = lua_newstate(metered, &meter);
   luaL_openlibs(L);
   ASSERT_EQ(LUA_OK, luaL_dostring(L, awkward));
@@ -730,7 +871,7 @@ int read_protected(lua_State *L)
 
 TEST(Memory, UnpackLosesNothingForLackOfIt)
 {
-  Meter meter = {SIZE_MAX};
+  Meter meter = {SIZE_MAX, false};
   lua_State *L = lua_newstate(metered, &meter);
   luaL_openlibs(L);
   ASSERT_EQ(LUA_OK, luaL_dostring(L, awkward));
@@ -757,6 +898,43 @@ TEST(Memory, UnpackLosesNothingForLackOfIt)
   }
   EXPECT_GT(failures, 30);
   bridge_message_release(message);
+  lua_close(L);
+}
+
+TEST(Memory, ACollectionMeanwhileTakesNothingInUse)
+{
+  static const char check[] =
+      "local t, g = ... for i = 1, 40 do assert(t[i][1] == i) end "
+      "local same, u = t.f(), g() assert(same == t and u == 1) "
+      "t.f() assert(g() == 2 and t.s == ('x'):rep(100)) "
+      "local d = t.d for i = 1, 30 do d = d[1] end assert(next(d) == nil)";
+  Meter meter = {SIZE_MAX, true};
+  lua_State *L = lua_newstate(metered, &meter);
+  luaL_openlibs(L);
+  int collections = 0;
+  for (size_t allowed = 0; meter.left == SIZE_MAX; allowed++) {
+    bridge_message *message = nullptr;
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+    ASSERT_EQ(LUA_OK, luaL_dostring(L, awkward));
+    ASSERT_EQ(BRIDGE_OK, bridge__pack(L, 1, 2, message));
+    lua_settop(L, 0);
+    ASSERT_EQ(LUA_OK, luaL_loadstring(L, check));
+    Reading reading = {message, BRIDGE_OK};
+    lua_pushcfunction(L, read_protected);
+    lua_pushlightuserdata(L, &reading);
+    meter.left = allowed;
+    ASSERT_EQ(LUA_OK, lua_pcall(L, 1, LUA_MULTRET, 0)) << allowed;
+    bool finished = meter.left != SIZE_MAX;
+    ASSERT_EQ(LUA_OK, lua_pcall(L, 2, 0, 0))
+        << allowed << ": " << lua_tostring(L, -1);
+    bridge_message_release(message);
+    if (finished) {
+      break;
+    }
+    collections++;
+  }
+  EXPECT_GT(collections, 30);
+  meter.left = SIZE_MAX;
   lua_close(L);
 }
 
