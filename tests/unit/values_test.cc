@@ -192,12 +192,12 @@ TEST_F(Values, WriteSequencesAsArraysAndTheRestAsMaps)
 
 TEST_F(Values, KeepKeysThatLookLikeIndexes)
 {
-  Cross("local t = { 1, 2, 3 }; t[2] = nil; t['2'] = 'x'; return t",
+  Cross("local t = { 1, 2, 3, ['2'] = 'x' }; t[2] = nil; return t",
         "local t = ...;"
         "assert(t[1] == 1 and t[2] == nil and t[3] == 3 and t['2'] == 'x')");
-  Cross("local t = { 1, 2, 3 }; t[2] = nil; t[2.5] = 'x'; return t",
+  Cross("local t = { 1, 2, 3, [2.5] = 'x' }; t[2] = nil; return t",
         "local t = ...; assert(t[2] == nil and t[3] == 3 and t[2.5] == 'x')");
-  Cross("local t = { 1, 2, 3 }; t[2] = nil; t[0] = 'x'; return t",
+  Cross("local t = { 1, 2, 3, [0] = 'x' }; t[2] = nil; return t",
         "local t = ...; assert(t[2] == nil and t[3] == 3 and t[0] == 'x')");
 }
 
@@ -669,9 +669,10 @@ protected:
 
 TEST_F(Host, PackGoesOnBehindWhatTheMessageHas)
 {
-  ASSERT_EQ(LUA_OK, luaL_dostring(L_, "local u = 0;"
-                                      "local function f() u = u + 1 end;"
-                                      "local t = { f }; t.t = t; return t, f"));
+  ASSERT_EQ(LUA_OK,
+            luaL_dostring(L_, "local u = 0;"
+                              "local function f() u = u + 1 end;"
+                              "local t = { f, {} }; t.t = t; return t, f"));
   ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
   ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
   lua_settop(L_, 0);
