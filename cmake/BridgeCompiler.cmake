@@ -14,6 +14,10 @@ if(BRIDGE_SANITIZE)
   add_link_options(-fsanitize=${BRIDGE_SANITIZE})
 endif()
 
+if(BRIDGE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 add_library(bridge_warnings INTERFACE)
 target_compile_options(bridge_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow

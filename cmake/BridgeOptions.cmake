@@ -7,6 +7,7 @@ option(BRIDGE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_WERROR "Treat warnings in our own code as errors"
        ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_FUZZ "Build the fuzzer; needs clang and its libFuzzer" OFF)
 set(BRIDGE_SANITIZE "" CACHE STRING
     "Sanitizers: empty, 'address,undefined' or 'thread'")
 
