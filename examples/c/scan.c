@@ -145,10 +145,6 @@ static bridge_status take_names(names *table, bridge_reader *reader)
 {
   bridge_value map;
   bridge_status status = bridge_reader_next(reader, &map);
-  if (status == BRIDGE_OK && map.type == BRIDGE_TYPE_ARRAY &&
-      map.as.count == 0) {
-    return BRIDGE_OK; /* how Lua's empty table comes */
-  }
   if (status == BRIDGE_OK && map.type != BRIDGE_TYPE_MAP) {
     return BRIDGE_ETYPE;
   }
@@ -226,6 +222,9 @@ static bridge_status take_result(scan *job, const bridge_message *message)
   }
   if (size == 5 && memcmp(kind, "names", size) == 0) {
     return take_names(&job->names, &reader);
+  }
+  if (size == 4 && memcmp(kind, "told", size) == 0) {
+    return BRIDGE_OK; /* the answer that follows says so, too */
   }
   return take_file(job, (size_t)worker, kind, size, &reader);
 }

@@ -127,16 +127,19 @@ function take.failed(_, file, why)
   table.insert(failed, paths[file] .. ": " .. why)
 end
 
-function take.names(_, portion, last)
+function take.names(_, portion)
   for name, count in pairs(portion) do
     counts[name] = (counts[name] or 0) + count
   end
-  told = told + (last and 1 or 0)
 end
 
-local function take_file(kind, number, ...)
+function take.told()
+  told = told + 1
+end
+
+local function take_result(kind, number, ...)
   take[kind](number, ...)
-  if kind ~= "names" then
+  if kind ~= "names" and kind ~= "told" then
     done = done + 1
     in_hand[number] = in_hand[number] - 1
     feed(number)
@@ -146,7 +149,7 @@ end
 -- One result; while none comes, see whether the workers live.
 local function take_next(kind, ...)
   if kind then
-    take_file(kind, ...)
+    take_result(kind, ...)
   elseif select(2, ...) == "ETIMEDOUT" then
     for _, worker in ipairs(workers) do
       assert(worker:alive(), "a worker has ended")

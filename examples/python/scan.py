@@ -6,8 +6,8 @@
 Python finds the files and hands them to Lua workers, one for each core.  A worker
 is a thread with a Lua state of its own; here it runs ../scan/scan.lua, which counts
 the lines, words and identifiers of the files that it is given.  The results stream
-back through one queue.  The queue's waker is a descriptor: it sits in asyncio's
-loop like any socket, and Python sleeps while there is nothing.
+back through one queue.  The queue's waker is a descriptor, which `async for` puts
+into asyncio's loop like any socket: Python sleeps while there is nothing.
 
 The files are scanned twice, by all workers and by one alone: that shows what the
 cores are worth, and both must find the same.  All that concerns the bridge is in
@@ -27,21 +27,16 @@ IN_FLIGHT = 2  # batches that a worker has: the next one waits while it scans on
 
 async def scan(work, progress):
     """Let `work.count` workers scan the files of `work`."""
-    loop = asyncio.get_running_loop()
     batches = scanning.batches(work.found)  # everybody takes from this one
     workers = []
 
     # It is bounded: workers that are faster than Python wait for Python.
     results = bridge.Queue(items=4096, waker="default")
 
-    def drain():
-        """Take all there is.  `Empty` ends it, and promises that the next result
-        makes the descriptor readable again."""
-        try:
-            while True:
-                for result in results.pop_batch(256, timeout=0):
-                    work.take(*result)
-        except bridge.Empty:
+    async def listen():
+        """Take what comes, until the queue is closed and empty."""
+        async for result in results:
+            work.take(*result)
             progress.update()
 
     async def feed(number, worker):
@@ -50,21 +45,21 @@ async def scan(work, progress):
             work.give(number, len(paths))
             await worker.acall("scan", first, paths)
 
-    loop.add_reader(results.fileno(), drain)
+    async def feed_all():
+        each = list(enumerate(workers))
+        await asyncio.gather(*(feed(*pair) for pair in each * IN_FLIGHT))
+        await asyncio.gather(*(worker.acall("names") for worker in workers))
+        results.close()
+
     try:
         for number in range(work.count):
             # The script finds its number and the queue in `...`.
             name = f"scanner-{number + 1}"
             worker = bridge.Worker(None, number, results, file=SCRIPT, name=name)
             workers.append(worker)
-        numbered = list(enumerate(workers))
-        await asyncio.gather(*(feed(*each) for each in numbered * IN_FLIGHT))
-        work.end()
-        await asyncio.gather(*(worker.acall("names") for worker in workers))
-        drain()
+        await asyncio.gather(listen(), feed_all())
     finally:
         # After Ctrl-C, too: asyncio then cancels scan() where it waits.
-        loop.remove_reader(results.fileno())
         for worker in workers:
             worker.cancel()
         for worker in workers:

@@ -11,7 +11,8 @@
 --   "text",   worker, file, lines, words, bytes
 --   "binary", worker, file
 --   "failed", worker, file, why
---   "names",  worker, { [identifier] = how often, ... }, last    several of them
+--   "names",  worker, { [identifier] = how often, ... }    any number of them
+--   "told",   worker                                       that was the last one
 
 local bridge = require "bridge"
 local number, results = ...
@@ -120,11 +121,14 @@ local function names()
   for name, count in pairs(counts) do
     portion[name], size = count, size + 1
     if size == PORTION then
-      assert(results:push("names", number, portion, false))
+      assert(results:push("names", number, portion))
       portion, size = {}, 0
     end
   end
-  assert(results:push("names", number, portion, true))
+  if size > 0 then
+    assert(results:push("names", number, portion))
+  end
+  assert(results:push("told", number))
 end
 
 return bridge.serve { scan = scan, names = names }

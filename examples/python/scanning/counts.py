@@ -61,7 +61,7 @@ class Pass:
     failed: List[Tuple[int, str]] = field(default_factory=list)
     # (worker, begin, end, file), in seconds since the begin of the pass.
     bars: List[Tuple[int, float, float, int]] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: float = 0.0  # until the last file was done
 
     def __post_init__(self):
         self.workers = [Totals() for _ in range(self.count)]
@@ -73,10 +73,6 @@ class Pass:
 
     def begin(self):
         self.begun = time.monotonic()
-
-    def end(self):
-        """All files are scanned; what comes now is no part of the speed."""
-        self.seconds = self.now()
 
     def now(self):
         return time.monotonic() - self.begun
@@ -94,6 +90,8 @@ class Pass:
             for name, count in rest[0].items():
                 known[name] = known.get(name, 0) + count
             return
+        if kind == "told":
+            return  # the answer that follows says so, too
         index = rest[0]
         if kind == "text":
             self.take_text(self.workers[worker], *rest[1:])
@@ -114,7 +112,7 @@ class Pass:
     def stamp(self, worker, index):
         """A worker takes its files one after the other: it began this one when
         it was ready with the one before."""
-        now = self.now()
+        now = self.seconds = self.now()
         begin = self.free_since[worker]
         self.bars.append((worker, begin, now, index))
         self.workers[worker].busy += now - begin
