@@ -672,7 +672,8 @@ TEST_F(Host, PackGoesOnBehindWhatTheMessageHas)
   ASSERT_EQ(LUA_OK,
             luaL_dostring(L_, "local u = 0;"
                               "local function f() u = u + 1 end;"
-                              "local t = { f, {} }; t.t = t; return t, f"));
+                              "local function g() return u end;"
+                              "local t = { f, {}, g }; t.t = t; return t, f"));
   ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
   ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, 1, 2, message_));
   lua_settop(L_, 0);
@@ -685,6 +686,8 @@ TEST_F(Host, PackGoesOnBehindWhatTheMessageHas)
     EXPECT_TRUE(lua_rawequal(L_, first, -1)) << first;
     lua_rawgeti(L_, first, 1);
     EXPECT_TRUE(lua_rawequal(L_, first + 1, -1)) << first;
+    lua_rawgeti(L_, first, 3);
+    EXPECT_EQ(lua_upvalueid(L_, first + 1, 1), lua_upvalueid(L_, -1, 1));
     lua_settop(L_, 4);
   }
   EXPECT_FALSE(lua_rawequal(L_, 1, 3)) << "each row has its own";
