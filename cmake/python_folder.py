@@ -8,13 +8,12 @@ prefix = os.path.realpath(sys.argv[1])
 below = []
 for folder in site.getsitepackages():
     relative = os.path.relpath(os.path.realpath(folder), prefix)
-    if not relative.startswith(os.pardir):
-        below.append(relative)
+    # Below /usr there is also /usr/local, which is another prefix.
+    if relative.split(os.sep)[0] not in (os.pardir, "local"):
+        below.append((folder not in sys.path, len(below), relative))
 
-# Below /usr there is also /usr/local, which is another prefix.
-below.sort(key=lambda folder: (folder.startswith("local" + os.sep), len(folder)))
 if below:
-    print(below[0])
+    print(min(below)[2])
 else:
     # Some other prefix: like the interpreter's own, for PYTHONPATH.
     name = os.path.basename(site.getsitepackages()[0])
