@@ -51,10 +51,13 @@ bridge_message *bridge__py_pack(PyObject *first, PyObject *values);
 /* One value as itself, any other number as a tuple. */
 PyObject *bridge__py_unpack(const bridge_message *message);
 
-/* ---- arguments that may be absent ---------------------------------------- */
+/* ---- text.c: arguments and attributes ------------------------------------- */
 
 /* New bytes of a str or bytes; `whole` refuses a NUL within. */
 PyObject *bridge__py_bytes_of(PyObject *object, bool whole);
+
+/* Like PyObject_GetAttrString, by a name that Python's caches know already. */
+PyObject *bridge__py_attribute(PyObject *object, const char *name);
 
 /* ---- wait.c: calls that block -------------------------------------------- */
 

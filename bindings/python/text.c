@@ -145,3 +145,12 @@ PyObject *bridge__py_bytes_of(PyObject *object, bool whole)
   }
   return bytes;
 }
+
+PyObject *bridge__py_attribute(PyObject *object, const char *name)
+{
+  PyObject *interned = PyUnicode_InternFromString(name);
+  PyObject *value =
+      interned != NULL ? PyObject_GetAttr(object, interned) : NULL;
+  Py_XDECREF(interned);
+  return value;
+}

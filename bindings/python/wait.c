@@ -52,16 +52,19 @@ bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
 static bool on_main_thread(void)
 {
   bool result = true;
-  PyObject *module = PyImport_ImportModule("threading");
-  PyObject *thread =
-      module ? PyObject_CallMethod(module, "main_thread", NULL) : NULL;
-  PyObject *ident = thread ? PyObject_GetAttrString(thread, "ident") : NULL;
+  PyObject *name = PyUnicode_InternFromString("threading");
+  PyObject *module = name ? PyImport_GetModule(name) : NULL;
+  PyObject *main = module ? bridge__py_attribute(module, "main_thread") : NULL;
+  PyObject *thread = main ? PyObject_CallNoArgs(main) : NULL;
+  PyObject *ident = thread ? bridge__py_attribute(thread, "ident") : NULL;
   if (ident != NULL && PyLong_Check(ident)) {
     result = PyLong_AsUnsignedLongMask(ident) == PyThread_get_thread_ident();
   }
   Py_XDECREF(ident);
   Py_XDECREF(thread);
+  Py_XDECREF(main);
   Py_XDECREF(module);
+  Py_XDECREF(name);
   PyErr_Clear();
   return result;
 }
