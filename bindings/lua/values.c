@@ -141,8 +141,7 @@ static int queue_push_timeout(lua_State *L)
 
 /* ---- Queue: popping --------------------------------------------------------- */
 
-/* Unpack what was popped; what cannot be read here goes back to the front.
-   `taken` values of the message were looked at already. */
+/* Unpack what was popped; what cannot be read here goes back to the front. */
 static bridge_status received(lua_State *L,
                               bridge_queue *queue,
                               bridge_message *message,

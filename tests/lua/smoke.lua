@@ -7,7 +7,9 @@ for name in pairs(_G) do
   globals[name] = true
 end
 
-local bridge = require "bridge"
+-- Opened in a coroutine that is gone afterwards.
+local bridge = coroutine.wrap(function() return require "bridge" end)()
+collectgarbage()
 
 -- Nothing is left among the globals.
 for name in pairs(_G) do

@@ -85,4 +85,21 @@ if found then
   check.truthy(socket.select({ w }, nil, 10)[w])
 end
 
+-- And cqueues polls it.
+local cqueues
+found, cqueues = pcall(require, "cqueues")
+if found then
+  local w, woken = bridge.waker(), false
+  local loop = cqueues.new()
+  loop:wrap(function()
+    cqueues.poll(w)
+    woken = true
+  end)
+  check.truthy(loop:step(0))
+  check.equal(woken, false)
+  w:raise()
+  check.truthy(loop:loop(30))
+  check.equal(woken, true)
+end
+
 check.done()

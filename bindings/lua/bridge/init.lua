@@ -223,6 +223,26 @@ function bridge.worker(chunk, ...)
     options.tracebacks ~= false, message)
 end
 
+-- worker.name, worker.id: fields.
+--
+-- worker:join([timeout]): the results of the chunk; or nil, message, code, error.
+--   Results may begin with nil: only a failure has a code of `bridge.status` as
+--   its third value.  join_packed([timeout]) gives them as one table with `n`.
+-- worker:call(name, ...), call_timeout(seconds, name, ...): what the handler
+--   returned; or nil, message, code, error.
+-- worker:send(name, ...), send_timeout(seconds, name, ...): true, and nobody hears
+--   of the result; or nil, message, code.
+-- worker:request(queue, number, name, ...): true; the answer comes into the queue,
+--   for pop_answer.
+-- worker:stop(), cancel(): true.
+-- worker:phase(): "running", "serving", "stopping" or "ended".
+-- worker:timeout(): seconds until a worker that the host drives must be stepped;
+--   nil if it waits for nothing but its waker.
+-- worker:waker(): what is raised when it must be stepped.
+--
+-- An error is a table { message, code, value, traceback, frames, worker }, with
+-- `value` as the script raised it.
+
 local phase_of, waker_of_worker = Worker.phase, Worker.waker
 local used, peak, limit =
   Worker.memory_used, Worker.memory_peak, Worker.memory_limit
@@ -280,6 +300,19 @@ if inside then
 end
 
 -- ---- Queue ------------------------------------------------------------------
+
+-- queue:push(...): true; or nil, message, code.  push_timeout(seconds, ...) waits
+--   for room as long as it says, whatever the queue does else.
+-- queue:pop([timeout]): the values of the oldest message; or nil, message, code.
+--   A timeout of 0 asks.  A message may begin with nil, or be empty: only a failure
+--   has a code of `bridge.status` as its third value.  pop_packed([timeout]) gives
+--   one table with `n`; pop_batch([limit [, timeout]]) a list of such tables.
+--   A message that cannot be read in this state stays where it was.
+-- queue:pop_answer([timeout]): number, true, results...; or number, false, message,
+--   code, error, if the request failed; or nil, message, code.
+-- queue:close(), closed(), bytes(), dropped(), waker(); #queue.
+--
+-- Within a worker these block the whole worker.
 
 local waker_of_queue, closed = Queue.waker, Queue.closed
 local next_value, next_packed = Queue.next_value, Queue.next_packed
@@ -339,6 +372,12 @@ function bridge.buffer(content)
   return core.Buffer(content)
 end
 
+-- buffer:string([i [, j]]), byte([i]): as in the string library.
+-- buffer:write(i, string): true; or nil, message, "EFROZEN".
+-- buffer:freeze(), frozen(), size(); #buffer.
+--
+-- A buffer that crosses is frozen, and shared instead of copied.
+
 local size_of = Buffer.size
 
 local function strings(name)
@@ -381,6 +420,9 @@ function Buffer.pack(self, format, position, ...)
 end
 
 -- ---- Waker ------------------------------------------------------------------
+
+-- waker:raise(), clear(), close(): true; or nil, message, code.
+-- waker:kind(); fileno(), the descriptor for an event loop.
 
 local wait = Waker.wait
 
