@@ -5,13 +5,20 @@ local bridge = require "bridge"
 
 local chunk = [[
   local bridge = require "bridge"
-  local count, gate = 0, ...
+  local count, released, gate = 0, false, ...
   bridge.serve {
     echo = function(...) return ... end,
     add = function(a, b) return a + b end,
     raise = function(value) error(value, 0) end,
     where = function() error "here" end,
     wait = function(seconds) bridge.sleep(seconds) return "slept" end,
+    hold = function()
+      while not released do
+        bridge.sleep(0.001)
+      end
+      return "held"
+    end,
+    release = function() released = true end,
     gate = function() return gate:pop() end,
     count = function(by) count = count + (by or 0) return count end,
     file = function() return io.stdout end,
@@ -51,12 +58,12 @@ check.raises("argument 3.f: a userdata", s.call, s, "echo", 1, { f = io.stdout }
 check.raises("argument 2: a userdata", s.send, s, "echo", io.stdout)
 check.raises("argument 2: a userdata", s.request, s, bridge.queue(), 1, "echo",
              io.stdout)
-check.failed("ETIMEDOUT", s:call_timeout(0.01, "wait", 0.05))
+check.failed("ETIMEDOUT", s:call_timeout(0.01, "hold"))
 check.row(table.pack(s:call("wait", 0.001)), "slept")
 
 -- A handler that waits does not hold the others.
 local answers = bridge.queue()
-check.equal(s:request(answers, 1, "wait", 0.05), true)
+check.equal(s:request(answers, 1, "hold"), true)
 check.equal(s:request(answers, -2, "add", 1, 2), true)
 check.equal(s:request(answers, math.maxinteger, "raise", "late"), true)
 check.row(table.pack(answers:pop_answer(30)), -2, true, 3)
@@ -66,7 +73,9 @@ check.equal(good, false)
 check.equal(message, "late")
 check.equal(code, "ESCRIPT")
 check.equal(e.value, "late")
-check.row(table.pack(answers:pop_answer(30)), 1, true, "slept")
+check.failed("EEMPTY", answers:pop_answer(0))
+check.row(table.pack(s:call "release"))
+check.row(table.pack(answers:pop_answer(30)), 1, true, "held")
 check.failed("EEMPTY", answers:pop_answer(0))
 answers:push("no answer")
 check.failed("ETYPE", answers:pop_answer(0))
@@ -98,7 +107,10 @@ do
     bridge.serve {
       twice = function(x) return 2 * other:call("add", x, 0) end,
       fail = function() return other:call("raise", "inner") end,
-      slow = function() return other:call_timeout(0.01, "wait", 0.05) end,
+      slow = function()
+        return bridge.self():call_timeout(0.01, "never")
+      end,
+      never = function() bridge.sleep(3600) end,
       send = function() return other:send("count", 1) end,
       wrong = function() return pcall(other.call, other) end,
     }
@@ -111,6 +123,7 @@ do
   check.equal(select(3, w:call "slow"), "ETIMEDOUT")
   check.row(table.pack(w:call "send"), true)
   check.equal((w:call "wrong"), false)
+  check.equal(w:close(0.05), true) -- it is cancelled, because of "never"
 end
 
 -- Stopped: what is in the inbox is answered, later requests are refused: it has
