@@ -197,11 +197,19 @@ static bridge_status pop_step(void *context, int timeout_ms)
   return bridge_queue_pop(self->queue, &self->message, timeout_ms);
 }
 
-/* Put back what cannot be given to the caller.  The exception that says why
-   stays set. */
+/* Put back what cannot be given to the caller: in front, or behind if meanwhile
+   another consumer has come, who waits for just this.  The exception that says
+   why stays set. */
 static void put_back(bridge_queue *queue, bridge_message **message)
 {
-  if (*message != NULL && bridge_queue_unpop(queue, message) != BRIDGE_OK) {
+  if (*message == NULL) {
+    return;
+  }
+  bridge_status status = bridge_queue_unpop(queue, message);
+  if (status == BRIDGE_EBUSY) {
+    status = bridge_queue_push_timeout(queue, message, 0);
+  }
+  if (status != BRIDGE_OK) { /* a full queue and two consumers, or a fork */
     bridge_message_release(*message);
     *message = NULL;
   }

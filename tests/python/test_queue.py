@@ -319,6 +319,46 @@ def test_two_threads_cannot_pop_at_once():
     assert sorted(results) == ["busy", "enough"]
 
 
+def test_what_cannot_be_read_is_not_lost_to_a_second_consumer():
+    """A message goes back while another thread has begun to wait for one."""
+    queue = bridge.Queue()
+    bridge.Worker(
+        "local bridge, q = require 'bridge', ... q:push(bridge.waker('condition'), print)",
+        queue,
+    ).join(timeout=30)
+    refused = []
+
+    def consume():
+        try:
+            queue.pop(timeout=30)
+        except bridge.NotShareableError:
+            refused.append("second")
+
+    second = threading.Thread(target=consume)
+
+    def make(core):
+        # We are in the middle of reading the message: the queue is empty.
+        bridge.core.set_face(bridge.core.HANDLE_WAKER, bridge.Waker, bridge.Waker._of)
+        second.start()
+        while True:
+            try:
+                queue.pop(timeout=0)
+            except bridge.Busy:
+                return bridge.Waker._of(core)
+            except bridge.Empty:
+                pass
+
+    bridge.core.set_face(bridge.core.HANDLE_WAKER, bridge.Waker, make)
+    try:
+        with pytest.raises(bridge.NotShareableError):
+            queue.pop(timeout=0)
+    finally:
+        bridge.core.set_face(bridge.core.HANDLE_WAKER, bridge.Waker, bridge.Waker._of)
+    second.join(timeout=30)
+    assert refused == ["second"]
+    assert len(queue) == 1
+
+
 def test_a_thread_that_waits_lets_others_run():
     queue = bridge.Queue()
     steps = []
