@@ -1,0 +1,161 @@
+/* Threads of the system: started, named, counted.  There are no signals. */
+#include "platform/platform.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <process.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct start {
+  void (*body)(void *user);
+  void *user;
+} start;
+
+static unsigned __stdcall run(void *argument)
+{
+  start copy = *(start *)argument;
+  bridge__free(argument);
+  copy.body(copy.user);
+  return 0;
+}
+
+/* By the C library's own function, which sets up what it keeps per thread. */
+static bridge_status spawn(HANDLE *out, unsigned stack_size, start *argument)
+{
+  uintptr_t handle = _beginthreadex(NULL, stack_size, run, argument,
+                                    STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+  if (handle == 0) {
+    return errno == ENOMEM ? BRIDGE_ENOMEM : BRIDGE_ESYSTEM;
+  }
+  *out = (HANDLE)handle;
+  return BRIDGE_OK;
+}
+
+bridge_status bridge__native_start(bridge__native_thread *out,
+                                   void (*body)(void *user),
+                                   void *user,
+                                   size_t stack_size)
+{
+  if (stack_size > UINT_MAX) {
+    errno = EINVAL;
+    return BRIDGE_ESYSTEM;
+  }
+  start *argument = bridge__allocate(sizeof *argument);
+  if (argument == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  *argument = (start){body, user};
+  bridge_status status = spawn(out, (unsigned)stack_size, argument);
+  if (status != BRIDGE_OK) {
+    bridge__free(argument);
+  }
+  return status;
+}
+
+void bridge__native_join(bridge__native_thread *thread)
+{
+  WaitForSingleObject(*thread, INFINITE);
+  CloseHandle(*thread);
+}
+
+void bridge__native_detach(bridge__native_thread *thread)
+{
+  CloseHandle(*thread);
+}
+
+/* Windows has it since version 10, 1607: looked up, so that older ones start. */
+typedef HRESULT WINAPI set_description(HANDLE thread, const WCHAR *text);
+
+static set_description *find_set_description(void)
+{
+  HMODULE kernel = GetModuleHandleW(L"kernel32.dll");
+  FARPROC found =
+      kernel == NULL ? NULL : GetProcAddress(kernel, "SetThreadDescription");
+  set_description *function = NULL;
+  /* A cast between these types of functions would be warned of. */
+  memcpy(&function, &found, sizeof function);
+  return function;
+}
+
+void bridge__native_name(const char *name)
+{
+  WCHAR wide[128];
+  set_description *describe = find_set_description();
+  if (describe == NULL) {
+    return;
+  }
+  int count = MultiByteToWideChar(CP_UTF8, 0, name, -1, wide,
+                                  (int)(sizeof wide / sizeof wide[0]));
+  if (count > 0) {
+    describe(GetCurrentThread(), wide); /* only for people: may fail */
+  }
+}
+
+/* Those of the process's mask; of its first group if there are several. */
+unsigned bridge__native_cores(void)
+{
+  DWORD_PTR ours = 0;
+  DWORD_PTR all = 0;
+  unsigned count = 0;
+  if (GetProcessAffinityMask(GetCurrentProcess(), &ours, &all)) {
+    for (; ours != 0; ours &= ours - 1) {
+      count++;
+    }
+  }
+  if (count > 0) {
+    return count;
+  }
+  SYSTEM_INFO system;
+  GetSystemInfo(&system);
+  return system.dwNumberOfProcessors > 0 ? system.dwNumberOfProcessors : 1;
+}
+
+/* ---- The end of a thread ---- */
+
+typedef void exit_hook(void);
+
+static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+static DWORD slot = FLS_OUT_OF_INDEXES;
+static _Atomic(exit_hook *) at_exit; /* each call stores the same */
+
+static void WINAPI leave(void *value)
+{
+  if (value != NULL) {
+    /* Takes nothing: this thread stored it itself. */
+    atomic_load_explicit(&at_exit, memory_order_relaxed)();
+  }
+}
+
+static BOOL CALLBACK make_slot(INIT_ONCE *which, void *user, void **context)
+{
+  (void)which;
+  (void)user;
+  (void)context;
+  slot = FlsAlloc(leave);
+  return TRUE;
+}
+
+void bridge__at_thread_exit(void (*hook)(void))
+{
+  /* Publishes nothing but a function. */
+  atomic_store_explicit(&at_exit, hook, memory_order_relaxed);
+  InitOnceExecuteOnce(&once, make_slot, NULL, NULL);
+  if (slot != FLS_OUT_OF_INDEXES) {
+    FlsSetValue(slot, &slot); /* any value but NULL */
+  }
+}
+
+/* ---- Processor ---- */
+
+void bridge__relax(void)
+{
+  YieldProcessor();
+}
+
+void bridge__yield(void)
+{
+  SwitchToThread();
+}
