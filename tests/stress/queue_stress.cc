@@ -182,8 +182,8 @@ private:
       messages.push_back(number(first + i));
     }
     size_t done = 0;
-    bridge_status status = bridge_queue_push_batch(
-        queue, messages.data(), messages.size(), &done);
+    bridge_status status =
+        bridge_queue_push_batch(queue, messages.data(), messages.size(), &done);
     for (bridge_message *message : messages) {
       bridge_message_release(message);
     }
@@ -193,8 +193,8 @@ private:
 
 using QueueStressInALoop = QueueStress;
 
-const auto policies = testing::Values(BRIDGE_QUEUE_BLOCK, BRIDGE_QUEUE_FAIL,
-                                      BRIDGE_QUEUE_DROP_OLDEST);
+const auto policies = testing::Values(
+    BRIDGE_QUEUE_BLOCK, BRIDGE_QUEUE_FAIL, BRIDGE_QUEUE_DROP_OLDEST);
 
 std::string name_of(const testing::TestParamInfo<Parameters> &info)
 {
@@ -204,22 +204,21 @@ std::string name_of(const testing::TestParamInfo<Parameters> &info)
          second[std::get<1>(info.param)];
 }
 
-INSTANTIATE_TEST_SUITE_P(Each,
-                         QueueStress,
-                         testing::Combine(policies,
-                                          testing::Values(
-                                              BRIDGE_WAKER_CONDITION,
-                                              BRIDGE_WAKER_EVENTFD,
-                                              BRIDGE_WAKER_PIPE,
-                                              BRIDGE_WAKER_UDP)),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    Each,
+    QueueStress,
+    testing::Combine(policies,
+                     testing::Values(BRIDGE_WAKER_CONDITION,
+                                     BRIDGE_WAKER_EVENTFD,
+                                     BRIDGE_WAKER_PIPE,
+                                     BRIDGE_WAKER_UDP)),
+    name_of);
 INSTANTIATE_TEST_SUITE_P(Each,
                          QueueStressInALoop,
                          testing::Combine(policies,
-                                          testing::Values(
-                                              BRIDGE_WAKER_EVENTFD,
-                                              BRIDGE_WAKER_PIPE,
-                                              BRIDGE_WAKER_UDP)),
+                                          testing::Values(BRIDGE_WAKER_EVENTFD,
+                                                          BRIDGE_WAKER_PIPE,
+                                                          BRIDGE_WAKER_UDP)),
                          name_of);
 
 } // namespace

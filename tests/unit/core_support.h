@@ -118,9 +118,8 @@ public:
           done = true;
         })
   {
-    EXPECT_TRUE(soon([this] {
-      return done || (number != 0 && sleeping(number));
-    }));
+    EXPECT_TRUE(
+        soon([this] { return done || (number != 0 && sleeping(number)); }));
   }
   bridge_status finish()
   {

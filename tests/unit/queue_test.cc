@@ -86,8 +86,8 @@ std::function<void(bridge_queue_options &)> items(size_t count)
   return [count](bridge_queue_options &options) { options.items = count; };
 }
 
-std::function<void(bridge_queue_options &)>
-policy(size_t count, bridge_queue_policy chosen)
+std::function<void(bridge_queue_options &)> policy(size_t count,
+                                                   bridge_queue_policy chosen)
 {
   return [=](bridge_queue_options &options) {
     options.items = count;
@@ -151,8 +151,7 @@ TEST(Queue, RefusesNullArguments)
   EXPECT_EQ(bridge_queue_pop_batch(queue, nullptr, 1, &count, 0),
             BRIDGE_EINVAL);
   EXPECT_EQ(bridge_queue_pop_batch(queue, &none, 0, &count, 0), BRIDGE_EINVAL);
-  EXPECT_EQ(bridge_queue_pop_batch(queue, &none, 1, nullptr, 0),
-            BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_queue_pop_batch(queue, &none, 1, nullptr, 0), BRIDGE_EINVAL);
   EXPECT_EQ(bridge_queue_count(queue), 0u);
   bridge_message_release(message);
 }
@@ -379,8 +378,7 @@ TEST(Queue, RefusesUnfinishedMessages)
   ASSERT_EQ(bridge_message_begin_array(message, BRIDGE_COUNT_UNKNOWN),
             BRIDGE_OK);
   EXPECT_EQ(bridge_queue_push(queue, &message), BRIDGE_EINVAL);
-  EXPECT_EQ(bridge_queue_push_batch(queue, &message, 1, &count),
-            BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_queue_push_batch(queue, &message, 1, &count), BRIDGE_EINVAL);
   EXPECT_EQ(bridge_queue_unpop(queue, &message), BRIDGE_EINVAL);
   EXPECT_NE(message, nullptr);
   EXPECT_EQ(bridge_queue_count(queue), 0u);
@@ -399,8 +397,7 @@ TEST(Queue, DoesNotTakeItself)
       bridge_message_write_handle(message, BRIDGE_HANDLE_QUEUE, queue.queue),
       BRIDGE_OK);
   EXPECT_EQ(bridge_queue_push(queue, &message), BRIDGE_ECYCLE);
-  EXPECT_EQ(bridge_queue_push_batch(queue, &message, 1, &count),
-            BRIDGE_ECYCLE);
+  EXPECT_EQ(bridge_queue_push_batch(queue, &message, 1, &count), BRIDGE_ECYCLE);
   EXPECT_EQ(bridge_queue_unpop(queue, &message), BRIDGE_ECYCLE);
   EXPECT_NE(message, nullptr);
   EXPECT_EQ(other.push(message), BRIDGE_OK);
@@ -505,8 +502,8 @@ TEST(Queue, PushesOfABatchWhatThereIsRoomFor)
     EXPECT_EQ(count, 3u);
     EXPECT_EQ(messages[2], nullptr);
     ASSERT_NE(messages[3], nullptr);
-    EXPECT_EQ(
-        bridge_queue_push_batch(queue, messages + 3, 2, &count), BRIDGE_EFULL);
+    EXPECT_EQ(bridge_queue_push_batch(queue, messages + 3, 2, &count),
+              BRIDGE_EFULL);
     EXPECT_EQ(count, 0u);
     EXPECT_EQ(queue.pop(), 0);
     bridge_message_release(messages[3]);
@@ -531,13 +528,11 @@ TEST(Queue, ABatchEndsAtWhatCannotGoIn)
   Queue queue([](bridge_queue_options &options) { options.bytes = 100; });
   bridge_message *messages[] = {number(0), nullptr, number(1)};
   size_t count = 7;
-  EXPECT_EQ(bridge_queue_push_batch(queue, messages, 3, &count),
-            BRIDGE_EINVAL);
+  EXPECT_EQ(bridge_queue_push_batch(queue, messages, 3, &count), BRIDGE_EINVAL);
   EXPECT_EQ(count, 1u);
   messages[0] = number(5);
   messages[1] = sized(101);
-  EXPECT_EQ(bridge_queue_push_batch(queue, messages, 3, &count),
-            BRIDGE_ELIMIT);
+  EXPECT_EQ(bridge_queue_push_batch(queue, messages, 3, &count), BRIDGE_ELIMIT);
   EXPECT_EQ(count, 1u);
   bridge_message_release(messages[1]);
   bridge_message_release(messages[2]);
@@ -1081,40 +1076,39 @@ TEST(Queue, BelongsToTheProcessThatMadeIt)
   EXPECT_EQ(queue.pop(), 2);
   EXPECT_EQ(queue.pop(), BRIDGE_EEMPTY);
   bridge_message *message = number(3);
-  EXPECT_EQ(support::in_child([&] {
-              size_t count = 0;
-              bridge_message *out = nullptr;
-              if (bridge_queue_push(queue, &message) != BRIDGE_EFORKED ||
-                  bridge_queue_push_timeout(queue, &message, -1) !=
-                      BRIDGE_EFORKED ||
-                  bridge_queue_push_batch(queue, &message, 1, &count) !=
-                      BRIDGE_EFORKED ||
-                  bridge__queue_push_forced(queue, &message) !=
-                      BRIDGE_EFORKED) {
-                return 1;
-              }
-              if (bridge_queue_pop(queue, &out, -1) != BRIDGE_EFORKED ||
-                  bridge_queue_pop_batch(queue, &out, 1, &count, 0) !=
-                      BRIDGE_EFORKED ||
-                  bridge_queue_unpop(queue, &message) != BRIDGE_EFORKED ||
-                  bridge_queue_close(queue) != BRIDGE_EFORKED) {
-                return 2;
-              }
-              bridge_queue_options options;
-              bridge_queue_options_init(&options);
-              options.waker = bridge_queue_waker(queue);
-              bridge_queue *made = nullptr;
-              if (bridge_queue_create(&made, &options) != BRIDGE_EFORKED) {
-                return 3;
-              }
-              if (bridge_queue_create(&made, nullptr) != BRIDGE_OK ||
-                  bridge_queue_push(made, &message) != BRIDGE_OK) {
-                return 4;
-              }
-              bridge_queue_release(made);
-              return 0;
-            }),
-            0);
+  EXPECT_EQ(
+      support::in_child([&] {
+        size_t count = 0;
+        bridge_message *out = nullptr;
+        if (bridge_queue_push(queue, &message) != BRIDGE_EFORKED ||
+            bridge_queue_push_timeout(queue, &message, -1) != BRIDGE_EFORKED ||
+            bridge_queue_push_batch(queue, &message, 1, &count) !=
+                BRIDGE_EFORKED ||
+            bridge__queue_push_forced(queue, &message) != BRIDGE_EFORKED) {
+          return 1;
+        }
+        if (bridge_queue_pop(queue, &out, -1) != BRIDGE_EFORKED ||
+            bridge_queue_pop_batch(queue, &out, 1, &count, 0) !=
+                BRIDGE_EFORKED ||
+            bridge_queue_unpop(queue, &message) != BRIDGE_EFORKED ||
+            bridge_queue_close(queue) != BRIDGE_EFORKED) {
+          return 2;
+        }
+        bridge_queue_options options;
+        bridge_queue_options_init(&options);
+        options.waker = bridge_queue_waker(queue);
+        bridge_queue *made = nullptr;
+        if (bridge_queue_create(&made, &options) != BRIDGE_EFORKED) {
+          return 3;
+        }
+        if (bridge_queue_create(&made, nullptr) != BRIDGE_OK ||
+            bridge_queue_push(made, &message) != BRIDGE_OK) {
+          return 4;
+        }
+        bridge_queue_release(made);
+        return 0;
+      }),
+      0);
   EXPECT_FALSE(bridge_queue_closed(queue));
   EXPECT_FALSE(readable(queue.file()));
   EXPECT_EQ(queue.push(message), BRIDGE_OK);

@@ -62,13 +62,12 @@ void on_thread(std::function<void()> body,
                const bridge_thread_options *options = nullptr)
 {
   bridge_thread *thread = nullptr;
-  ASSERT_EQ(bridge_thread_create(
-                &thread,
-                [](void *user) {
-                  (*static_cast<std::function<void()> *>(user))();
-                },
-                &body, options),
-            BRIDGE_OK);
+  ASSERT_EQ(
+      bridge_thread_create(
+          &thread,
+          [](void *user) { (*static_cast<std::function<void()> *>(user))(); },
+          &body, options),
+      BRIDGE_OK);
   EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
   bridge_thread_release(thread);
 }
@@ -231,9 +230,7 @@ TEST(Thread, KnowsItself)
     EXPECT_TRUE(bridge_thread_alive(self));
     const uint64_t id = bridge_thread_id(self);
     EXPECT_GT(id, 0u);
-    std::thread([&] {
-      EXPECT_EQ(bridge_thread_current(), nullptr);
-    }).join();
+    std::thread([&] { EXPECT_EQ(bridge_thread_current(), nullptr); }).join();
     EXPECT_EQ(bridge_thread_id(self), id);
   });
 }
@@ -277,9 +274,8 @@ TEST(Thread, TheSystemShowsWhatItHasRoomForOfTheName)
         },
         &options);
   }
-  on_thread([] {
-    EXPECT_STREQ(bridge_thread_name(bridge_thread_current()), "");
-  });
+  on_thread(
+      [] { EXPECT_STREQ(bridge_thread_name(bridge_thread_current()), ""); });
 }
 
 static size_t stack_of_this_thread()
@@ -337,8 +333,8 @@ TEST(Thread, TakesNoSignals)
                        SIGUSR2, SIGPIPE, SIGWINCH, SIGRTMIN, SIGRTMAX}) {
       EXPECT_EQ(sigismember(&mask, number), 1) << number;
     }
-    for (int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT,
-                       SIGSYS, SIGPROF}) {
+    for (int number :
+         {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPROF}) {
       EXPECT_EQ(sigismember(&mask, number), 0) << number;
     }
   });

@@ -60,10 +60,7 @@ std::string name_of(const testing::TestParamInfo<bridge_waker_kind> &info)
   return names[info.param];
 }
 
-INSTANTIATE_TEST_SUITE_P(Each,
-                         AnyWaker,
-                         testing::ValuesIn(all_kinds),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(Each, AnyWaker, testing::ValuesIn(all_kinds), name_of);
 INSTANTIATE_TEST_SUITE_P(Each,
                          FileWaker,
                          testing::Values(BRIDGE_WAKER_EVENTFD,
@@ -81,14 +78,13 @@ TEST(Waker, RefusesBadArguments)
   bridge_waker *waker = marker;
   EXPECT_EQ(bridge_waker_create(nullptr, BRIDGE_WAKER_DEFAULT), BRIDGE_EINVAL);
   for (int kind : {-1, static_cast<int>(BRIDGE_WAKER_CALLBACK), 6, 1000}) {
-    EXPECT_EQ(
-        bridge_waker_create(&waker, static_cast<bridge_waker_kind>(kind)),
-        BRIDGE_EINVAL);
+    EXPECT_EQ(bridge_waker_create(&waker, static_cast<bridge_waker_kind>(kind)),
+              BRIDGE_EINVAL);
   }
   EXPECT_EQ(bridge_waker_create_callback(&waker, nullptr, nullptr, nullptr),
             BRIDGE_EINVAL);
-  EXPECT_EQ(bridge_waker_create_callback(nullptr, [](void *) {}, nullptr,
-                                         nullptr),
+  EXPECT_EQ(bridge_waker_create_callback(
+                nullptr, [](void *) {}, nullptr, nullptr),
             BRIDGE_EINVAL);
   EXPECT_EQ(waker, marker);
   EXPECT_EQ(bridge_waker_raise(nullptr), BRIDGE_EINVAL);
@@ -244,29 +240,29 @@ TEST_P(AnyWaker, WithoutMemoryThereIsNone)
 
 TEST_P(AnyWaker, BelongsToTheProcessThatMadeIt)
 {
-  EXPECT_EQ(support::in_child([this] {
-              int file = -1;
-              if (bridge_waker_raise(waker) != BRIDGE_EFORKED ||
-                  bridge_waker_clear(waker) != BRIDGE_EFORKED ||
-                  bridge_waker_wait(waker, 0) != BRIDGE_EFORKED ||
-                  bridge_waker_wait(waker, -1) != BRIDGE_EFORKED) {
-                return 1;
-              }
-              if (bridge_waker_fileno(waker, &file) !=
-                  (has_file(GetParam()) ? BRIDGE_EFORKED
-                                        : BRIDGE_EUNSUPPORTED)) {
-                return 2;
-              }
-              bridge_waker *own = nullptr;
-              if (bridge_waker_create(&own, GetParam()) != BRIDGE_OK ||
-                  bridge_waker_raise(own) != BRIDGE_OK ||
-                  bridge_waker_wait(own, -1) != BRIDGE_OK) {
-                return 3;
-              }
-              bridge_waker_release(own);
-              return bridge_waker_close(waker) == BRIDGE_OK ? 0 : 4;
-            }),
-            0);
+  EXPECT_EQ(
+      support::in_child([this] {
+        int file = -1;
+        if (bridge_waker_raise(waker) != BRIDGE_EFORKED ||
+            bridge_waker_clear(waker) != BRIDGE_EFORKED ||
+            bridge_waker_wait(waker, 0) != BRIDGE_EFORKED ||
+            bridge_waker_wait(waker, -1) != BRIDGE_EFORKED) {
+          return 1;
+        }
+        if (bridge_waker_fileno(waker, &file) !=
+            (has_file(GetParam()) ? BRIDGE_EFORKED : BRIDGE_EUNSUPPORTED)) {
+          return 2;
+        }
+        bridge_waker *own = nullptr;
+        if (bridge_waker_create(&own, GetParam()) != BRIDGE_OK ||
+            bridge_waker_raise(own) != BRIDGE_OK ||
+            bridge_waker_wait(own, -1) != BRIDGE_OK) {
+          return 3;
+        }
+        bridge_waker_release(own);
+        return bridge_waker_close(waker) == BRIDGE_OK ? 0 : 4;
+      }),
+      0);
   EXPECT_FALSE(raised());
   EXPECT_EQ(bridge_waker_raise(waker), BRIDGE_OK);
   EXPECT_TRUE(raised());
@@ -550,8 +546,7 @@ TEST(Waker, ClosingDoesNotWaitForACallbackThatRuns)
                 &slow,
                 [](void *user) { static_cast<Slow *>(user)->released++; }),
             BRIDGE_OK);
-  std::thread raiser(
-      [&] { EXPECT_EQ(bridge_waker_raise(waker), BRIDGE_OK); });
+  std::thread raiser([&] { EXPECT_EQ(bridge_waker_raise(waker), BRIDGE_OK); });
   slow.inside.get_future().wait();
   EXPECT_EQ(bridge_waker_close(waker), BRIDGE_OK);
   EXPECT_EQ(slow.released, 0);
