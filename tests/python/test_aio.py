@@ -281,3 +281,54 @@ def test_a_loop_that_ends_leaves_nothing_behind():
     gc.collect()
     assert descriptors() <= before
     assert len(aio._answers) <= 1
+
+
+# ---- By hand
+
+
+@pytest.mark.parametrize("kind", ["eventfd", "pipe", "udp"])
+def test_a_waker_wakes_a_loop(kind):
+    async def main():
+        loop = asyncio.get_running_loop()
+        waker = bridge.Waker(kind)
+        seen = asyncio.Semaphore(0)
+
+        def ready():
+            waker.clear()
+            seen.release()
+
+        loop.add_reader(waker, ready)
+        for _ in range(20):
+            await loop.run_in_executor(None, waker.raise_)
+            await seen.acquire()
+        loop.remove_reader(waker)
+        waker.close()
+
+    run(main())
+
+
+def test_a_loop_drives_a_worker():
+    async def main():
+        loop = asyncio.get_running_loop()
+        worker = bridge.Worker(SERVICE, drive="host")
+        timers = []
+
+        def step():
+            while timers:
+                timers.pop().cancel()
+            while worker.step():
+                pass
+            wait = worker.timeout()
+            if wait is not None:
+                timers.append(loop.call_later(wait, step))
+
+        loop.add_reader(worker, step)
+        step()
+        answers = await asyncio.gather(
+            worker.acall("sleep", 0.03), *(worker.acall("echo", i) for i in range(100))
+        )
+        loop.remove_reader(worker)
+        worker.close()
+        return answers
+
+    assert run(main()) == ["slept", *range(100)]

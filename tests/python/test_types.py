@@ -167,3 +167,9 @@ def test_the_docstring_of_the_package_is_true():
 
 def test_only_the_package_s_own_files_are_there():
     assert sys.modules["bridge.core"].__file__.startswith(str(PACKAGE))
+
+
+def test_importing_the_package_does_not_import_asyncio():
+    code = "import sys, bridge; print('asyncio' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr

@@ -3,6 +3,7 @@
 import collections
 import enum
 import math
+import os
 import random
 import threading
 
@@ -225,6 +226,16 @@ def test_depth_is_limited_by_an_error(wrap):
             there_and_back(nested(depth, wrap))
         assert isinstance(caught.value, ValueError)
         assert len(str(caught.value)) < 200
+
+
+@pytest.mark.skipif("BRIDGE_SANITIZED" in os.environ, reason="takes a GiB for real")
+def test_size_is_limited_by_an_error(queue):
+    huge = bytes(2**30)  # pages that nobody touches
+    with pytest.raises(bridge.LimitError, match=r"argument 2\[0\]: .* 1073741824 bytes"):
+        queue.push(1, [huge])
+    buffer = bridge.Buffer(2**30)
+    queue.push(buffer)
+    assert queue.pop(0) is buffer
 
 
 # ---- What cannot cross

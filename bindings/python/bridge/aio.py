@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import core as _core
@@ -59,6 +60,12 @@ async def _readable(
 def _finish(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+async def apart(work: Callable[..., None], *arguments: object) -> None:
+    """Do something that waits in a thread, so that the loop goes on."""
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, work, *arguments)
 
 
 class Answers:

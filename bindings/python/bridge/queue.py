@@ -6,7 +6,6 @@ import enum
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
-from . import aio as _aio
 from . import core as _core
 from .errors import Closed, InvalidError, Unsupported
 from .handles import Handle, register
@@ -177,7 +176,9 @@ class Queue(Handle[_core.Queue]):
 
         Thread safety: any thread that runs a loop; one caller at a time.
         """
-        return await _aio.pop(self, timeout)
+        from . import aio  # here, since asyncio takes long to import
+
+        return await aio.pop(self, timeout)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Pop until the queue is closed and empty."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-from . import aio as _aio
 from . import core as _core
 from .errors import InvalidError, Timeout, Unsupported
 from .handles import Handle, register
@@ -184,7 +182,9 @@ class Worker(Handle[_core.Worker]):
 
         Cancelling the task forgets the answer; the worker goes on with it.
         """
-        return await _aio.call(self, name, args, timeout)
+        from . import aio  # here, since asyncio takes long to import
+
+        return await aio.call(self, name, args, timeout)
 
     # ---- Ending
 
@@ -245,8 +245,9 @@ class Worker(Handle[_core.Worker]):
         traceback: TracebackType | None,
     ) -> None:
         """Close the worker, and let the loop go on meanwhile."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self.__exit__, kind, error, traceback)
+        from . import aio
+
+        await aio.apart(self.__exit__, kind, error, traceback)
 
     # ---- Driving
 
