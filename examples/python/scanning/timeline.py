@@ -12,6 +12,7 @@ PLOT = WIDTH - LEFT - RIGHT
 INK, SOFT, PAPER, TRACK, GRID = "#1c2330", "#5d6778", "#fbfbfd", "#e9ecf1", "#d5dae2"
 COLOURS = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"]
 OTHER = "#aab2bd"
+LIGHT = {"#ccbb44", "#66ccee", OTHER}  # dark letters are legible on them
 ALONE = 3.0  # pixels from which on a file is a bar of its own
 
 
@@ -163,7 +164,7 @@ class Picture:
         self.rectangle(x, y, width - gap, height, colour, title)
         label = os.path.basename(path)
         if bar.files == 1 and height >= 14 and width > 7 * len(label) + 8:
-            self.text(x + 5, y + height / 2 + 4, label, 11, "#ffffff")
+            self.text(x + 5, y + height / 2 + 4, label, 11, INK if colour in LIGHT else PAPER)
 
     def axis(self, top, bottom):
         longest = PLOT / self.scale
