@@ -125,7 +125,10 @@ static bridge_message *check_request(lua_State *L, int first)
   int count = lua_gettop(L) - first + 1;
   if (bridge__pack(L, first, count, request) != BRIDGE_OK) {
     bridge_message_release(request);
-    lua_error(L); /* the string that says which value cannot cross */
+    luaL_where(L, 1);
+    lua_insert(L, -2); /* before the text that says which value cannot cross */
+    lua_concat(L, 2);
+    lua_error(L);
   }
   return request;
 }
