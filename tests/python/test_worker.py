@@ -22,7 +22,7 @@ def test_join_gives_what_the_chunk_returned_to_everybody():
 def test_one_result_is_itself_and_none_is_an_empty_tuple():
     assert bridge.Worker("return 6 * 7").join(timeout=30) == 42
     assert bridge.Worker("return nil").join(timeout=30) is None
-    assert bridge.Worker("return {}").join(timeout=30) in ([], {})
+    assert bridge.Worker("return {}").join(timeout=30) == []
     assert bridge.Worker("").join(timeout=30) == ()
 
 
@@ -64,7 +64,7 @@ def test_a_chunk_that_does_not_parse_is_reported_at_once():
 
 def test_binary_chunks_only_if_asked():
     dump = bridge.Worker("return string.dump(function(...) return 7, ... end)")
-    code = os.fsencode(dump.join(timeout=30)) if False else dump.join(timeout=30)
+    code = dump.join(timeout=30)
     with pytest.raises(bridge.LuaError):
         bridge.Worker(code)
     assert bridge.Worker(code, 8, binary_chunks=True).join(timeout=30) == (7, 8)
@@ -129,7 +129,7 @@ def test_libraries_are_all_or_some_or_none():
     assert bridge.Worker(ask, libraries=["base", "string"]).join(30) == (True, False)
     assert bridge.Worker(ask, libraries="base,string").join(30) == (True, False)
     for none in ("", [], ()):
-        assert bridge.Worker("return _G == nil", libraries=none).join(30) is True or True
+        assert bridge.Worker("return _G == nil", libraries=none).join(30) is True
     with pytest.raises(bridge.NotFound, match="strong"):
         bridge.Worker(ask, libraries=["strong"])
 
@@ -186,7 +186,7 @@ def test_an_error_has_the_value_the_text_and_the_frames():
     assert (error.status, error.code) == ("ESCRIPT", -14)
     lines = [(frame.name, frame.line) for frame in error.frames if frame.what == "Lua"]
     assert lines[:2] == [("inner", 1), ("outer", 2)]
-    assert error.frames[-1].what in ("main", "C")
+    assert error.frames[-1].what == "main"
     assert "bad:2:" in error.traceback
     assert error.traceback in str(error)
     assert error.message in str(error)
@@ -202,10 +202,11 @@ def test_an_error_of_text_is_that_text():
 def test_an_error_value_that_cannot_cross_is_its_text():
     with pytest.raises(bridge.LuaError) as caught:
         bridge.Worker("error(setmetatable({}, {__tostring = function() return 'mine' end}))").join(30)
-    assert caught.value.value in ("mine", [], {}) or "mine" in str(caught.value)
+    assert (caught.value.value, caught.value.message) == ([], "mine")
     with pytest.raises(bridge.LuaError) as caught:
         bridge.Worker("error(print)").join(timeout=30)
-    assert isinstance(caught.value.value, str)
+    assert caught.value.value == caught.value.message
+    assert "function" in caught.value.message
 
 
 def test_tracebacks_can_be_off():
@@ -326,14 +327,14 @@ def test_a_worker_that_dies_says_so_to_who_waits():
         time.sleep(0)
     worker.cancel()
     thread.join(timeout=30)
-    assert seen and seen[0] in (bridge.WorkerDied, bridge.Cancelled)
+    assert seen == [bridge.Cancelled]
 
 
 def test_a_worker_that_ended_refuses():
     worker = bridge.Worker("return 1")
     worker.join(timeout=30)
     for use in (lambda: worker.call("x"), lambda: worker.send("x")):
-        with pytest.raises((bridge.WorkerDied, bridge.Closed)):
+        with pytest.raises(bridge.WorkerDied):
             use()
 
 
@@ -354,7 +355,7 @@ def test_a_worker_that_does_not_serve_dies_without_an_answer():
     hold.push(1)
     worker.join(timeout=30)
     thread.join(timeout=30)
-    assert seen in ([bridge.WorkerDied], [bridge.Closed])
+    assert seen == [bridge.WorkerDied]
 
 
 def test_a_full_inbox_is_full():
@@ -391,10 +392,7 @@ def test_cancelling_breaks_a_wait():
     hold = bridge.Queue()
     worker = bridge.Worker("local q = ... return q:pop()", hold)
     worker.cancel()
-    try:
-        assert worker.join(timeout=30) is not None
-    except (bridge.Cancelled, bridge.LuaError):
-        pass
+    assert worker.join(timeout=30) == (None, "cancelled", "ECANCELLED")
     assert not worker.alive
 
 
