@@ -15,7 +15,9 @@ scan() below; to find, to count and to draw is the business of scanning/.
 """
 
 import asyncio
+import contextlib
 import sys
+import time
 from pathlib import Path
 
 import bridge
@@ -59,11 +61,14 @@ async def scan(work, progress):
             workers.append(worker)
         await asyncio.gather(listen(), feed_all())
     finally:
-        # After Ctrl-C, too: asyncio then cancels scan() where it waits.
+        # After Ctrl-C, too: asyncio then cancels scan() where it waits.  A worker
+        # that the system holds, in a file that never ends, is left behind.
+        patience = time.monotonic() + 0.5
         for worker in workers:
             worker.cancel()
         for worker in workers:
-            worker.close(grace=0.2)
+            with contextlib.suppress(bridge.Error):
+                worker.join(timeout=max(patience - time.monotonic(), 0))
 
 
 def run(folders, count, picture):

@@ -434,6 +434,32 @@ def test_control_c_stops_the_program_in_c(much, output):
     assert done < of == 500
 
 
+def test_a_worker_that_the_system_holds_is_left_behind(folder):
+    write(folder, {b"a": b"x\n", b"b": b"y\n"})
+    found = scanning.find([folder])
+    pipe = os.path.join(folder, "a")
+    os.unlink(pipe)
+    os.mkfifo(pipe)
+
+    async def stop_it():
+        """Open the pipe, which works once the worker has; it reads for ever."""
+        task = asyncio.create_task(scan.scan(counts.Pass(found, 2), Quiet()))
+        deadline = time.monotonic() + LONG
+        while True:
+            try:
+                writing = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        os.close(writing)
+
+    asyncio.run(stop_it())
+
+
 # ---- The picture ---------------------------------------------------------------------
 
 

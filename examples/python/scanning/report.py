@@ -163,5 +163,5 @@ def sums(many, one):
 
 
 def same_text(same):
-    print("both passes agree" if same else "THE PASSES DO NOT AGREE")
+    print("both passes agree" if same else "THE PASSES DIFFER: did files change?")
     return same
