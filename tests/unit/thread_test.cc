@@ -184,6 +184,7 @@ TEST(Thread, DetachingEndsTheWaitOfAJoiner)
   staying.go();
 }
 
+/* At most as before: a detached thread of another test may go meanwhile. */
 TEST(Thread, ReleasedRunsOnAndCleansUpAfterItself)
 {
   const long before = support::used();
@@ -204,7 +205,7 @@ TEST(Thread, ReleasedRunsOnAndCleansUpAfterItself)
   bridge_thread_release(thread);
   released.set_value();
   EXPECT_TRUE(ended.get_future().get());
-  EXPECT_TRUE(support::soon([&] { return support::used() == before; }));
+  EXPECT_TRUE(support::soon([&] { return support::used() <= before; }));
 }
 
 TEST(Thread, ReleasedAfterItsEndIsFreed)
@@ -218,7 +219,7 @@ TEST(Thread, ReleasedAfterItsEndIsFreed)
   bridge_thread_release(thread);
   EXPECT_FALSE(bridge_thread_alive(thread));
   bridge_thread_release(thread);
-  EXPECT_TRUE(support::soon([&] { return support::used() == before; }));
+  EXPECT_TRUE(support::soon([&] { return support::used() <= before; }));
 }
 
 TEST(Thread, KnowsItself)
