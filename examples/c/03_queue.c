@@ -27,8 +27,8 @@ static void expect(bool good, const char *what)
   }
 }
 
-/* Bounded: who pushes into a full queue waits.  The default kind of waker is the
-   cheapest one with a descriptor. */
+/* Bounded: who pushes into a full queue waits.  The default kind of waker is
+   the cheapest one with a descriptor. */
 static bridge_queue *make_queue(void)
 {
   bridge_queue_options options;

@@ -3,8 +3,8 @@
 
        scan [FOLDER...]
 
-   Workers run ../scan/scan.lua.  What they find out, and their answers, come back
-   through one queue; its waker is an eventfd that poll() watches. */
+   Workers run ../scan/scan.lua.  What they find out, and their answers, come
+   back through one queue; its waker is an eventfd that poll() watches. */
 #include "scan/scan.h"
 
 #include <bridge/bridge.h>
@@ -175,7 +175,7 @@ static bridge_status take_failure(scan *job, size_t file, bridge_reader *reader)
   return status;
 }
 
-/* One file: its kind, who scanned it, its number, and what belongs to the kind. */
+/* One file: its kind, who scanned it, its number, and what the kind needs. */
 static bridge_status take_file(scan *job,
                                size_t worker,
                                const char *kind,
@@ -297,7 +297,7 @@ static bool run(scan *job)
   return loop(job);
 }
 
-/* ---- Beginning and ending ------------------------------------------------- */
+/* ---- Beginning and ending ------------------------------------------------ */
 
 /* The script finds its number and the queue in `...`. */
 static bridge_status arguments(bridge_message **out, scan *job, size_t number)
@@ -381,7 +381,7 @@ static void end(scan *job)
   files_free(&job->found);
 }
 
-/* ---- Telling -------------------------------------------------------------- */
+/* ---- Telling ------------------------------------------------------------- */
 
 static void print_row(const char *title, const tally *row)
 {

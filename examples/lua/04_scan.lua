@@ -15,13 +15,13 @@ local TOP = 12
 local here = arg[0]:match("^(.*/)") or "./"
 local folders = #arg > 0 and arg or { "/usr/include", "/usr/share/doc" }
 
--- ---- Finding -----------------------------------------------------------------
+-- ---- Finding ----------------------------------------------------------------
 
 local function quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
--- Three lists, divided by empty entries: files, what is no file, closed folders.
+-- Three lists, divided by empty entries: files, no files, closed folders.
 local FIND = [[
 {
   find -H %s -type f -print0; printf '\0'
@@ -64,7 +64,7 @@ local function now()
   return file and file:read("n") or os.time()
 end
 
--- ---- Scanning ----------------------------------------------------------------
+-- ---- Scanning ---------------------------------------------------------------
 
 local paths, others, closed = find()
 if #paths == 0 then
@@ -88,8 +88,9 @@ local _ <close> = setmetatable({}, { __close = function()
 end })
 
 for number = 1, bridge.cores() do
-  local options = { file = here .. "../scan/scan.lua", name = "scanner-" .. number }
-  workers[number] = assert(bridge.worker(options, number, results))
+  workers[number] = assert(bridge.worker({
+    file = here .. "../scan/scan.lua", name = "scanner-" .. number,
+  }, number, results))
   totals[number] = { files = 0, empty = 0, lines = 0, words = 0, bytes = 0 }
   in_hand[number] = 0
 end
@@ -173,7 +174,7 @@ while told < #workers do
 end
 local seconds = math.max(now() - begun, 0.01)
 
--- ---- Telling -----------------------------------------------------------------
+-- ---- Telling ----------------------------------------------------------------
 
 local function row(title, total)
   print(("%-10s %9d %12d %12d %9.2f"):format(

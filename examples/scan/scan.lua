@@ -12,17 +12,17 @@
 --   "binary", worker, file
 --   "failed", worker, file, why
 --   "names",  worker, { [identifier] = how often, ... }    any number of them
---   "told",   worker                                       that was the last one
+--   "told",   worker                                       no more of them
 
 local bridge = require "bridge"
 local number, results = ...
 
-local BLOCK = 64 * 1024    -- bytes that are read at once, however long a file is
-local MAGIC = 8 * 1024     -- where a NUL says that a file is not text
-local LONGEST = 64         -- longer runs of letters and digits are no identifiers
-local PORTION = 4096       -- identifiers in one message
+local BLOCK = 64 * 1024  -- bytes that are read at once, however long a file is
+local MAGIC = 8 * 1024   -- where a NUL says that a file is not text
+local LONGEST = 64       -- longer runs of letters and digits do not count
+local PORTION = 4096     -- identifiers in one message
 
-local counts = {}          -- identifier -> how often
+local counts = {}        -- identifier -> how often
 
 -- Letters are spelled out: what %a means depends on the locale of the host.
 local function count_names(text)

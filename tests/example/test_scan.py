@@ -513,7 +513,7 @@ def test_colours_stand_for_the_folders_below_the_root():
     assert timeline.folder_of(found, "/rest/file") == "/rest"
 
 
-# ---- Dividing the work ------------------------------------------------------------------
+# ---- Dividing the work --------------------------------------------------------
 
 
 def batched(sizes):

@@ -164,7 +164,8 @@ class Picture:
         self.rectangle(x, y, width - gap, height, colour, title)
         label = os.path.basename(path)
         if bar.files == 1 and height >= 14 and width > 7 * len(label) + 8:
-            self.text(x + 5, y + height / 2 + 4, label, 11, INK if colour in LIGHT else PAPER)
+            ink = INK if colour in LIGHT else PAPER
+            self.text(x + 5, y + height / 2 + 4, label, 11, ink)
 
     def axis(self, top, bottom):
         longest = PLOT / self.scale
