@@ -1,5 +1,5 @@
 /* Story 1: a worker runs a chunk of Lua on a thread of its own; `join` gives
-   what it returns, or the error that it raised.  Told in Lua and Python, too. */
+   what it returns, or the error that it raised.  Told in Lua and Python. */
 #include <bridge/bridge.h>
 
 #include <inttypes.h>
