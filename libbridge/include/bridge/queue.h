@@ -195,11 +195,11 @@ BRIDGE_API bridge_status bridge_queue_pop_batch(bridge_queue *queue,
  *
  * @param queue            the queue, which may be closed
  * @param[in,out] message  taken and set to NULL on success; else untouched
- * @return BRIDGE_OK; BRIDGE_EBUSY if another thread is popping; BRIDGE_ECYCLE if
- *         the message holds the queue itself; BRIDGE_ELIMIT beyond what a queue
- *         can count, 8,388,607 messages or 1 TiB; BRIDGE_EFORKED; BRIDGE_EINVAL
+ * @return BRIDGE_OK; BRIDGE_ECYCLE if the message holds the queue itself;
+ *         BRIDGE_ELIMIT beyond what a queue can count, 8,388,607 messages or
+ *         1 TiB; BRIDGE_EFORKED; BRIDGE_EINVAL
  *
- * @threadsafety Any thread; one caller at a time.
+ * @threadsafety Any thread.
  */
 BRIDGE_API bridge_status bridge_queue_unpop(bridge_queue *queue,
                                             bridge_message **message);
@@ -250,6 +250,17 @@ BRIDGE_API size_t bridge_queue_bytes(const bridge_queue *queue);
  * @threadsafety Any thread.
  */
 BRIDGE_API uint64_t bridge_queue_dropped(const bridge_queue *queue);
+
+/**
+ * What bridge_queue_push does when there is no room.
+ *
+ * @param queue            the queue, or NULL, which fails
+ * @param[out] timeout_ms  how long BRIDGE_QUEUE_BLOCK waits; may be NULL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_queue_policy bridge_queue_policy_of(const bridge_queue *queue,
+                                                      int *timeout_ms);
 
 /**
  * The waker that is raised when the queue stops being empty and when it is

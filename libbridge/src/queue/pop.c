@@ -205,14 +205,13 @@ bridge_status bridge_queue_unpop(bridge_queue *queue, bridge_message **message)
   if (status != BRIDGE_OK) {
     return status;
   }
-  status = bridge__queue_enter(queue);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
+  /* Only for a moment in the seat, so that another consumer, who may wait for
+     just this message, is no reason to refuse it. */
+  bridge__queue_borrow(queue);
   /* What it has now: it may have been written meanwhile. */
   (*message)->cost = bridge_message_size(*message);
   status = put_back(queue, message);
-  bridge__queue_leave(queue);
+  bridge__queue_give_back(queue);
   if (status == BRIDGE_OK) {
     bridge_waker_raise(queue->waker); /* refused only if it was closed */
   }

@@ -339,6 +339,15 @@ uint64_t bridge_queue_dropped(const bridge_queue *queue)
   return atomic_load_explicit(&queue->dropped, memory_order_relaxed);
 }
 
+bridge_queue_policy bridge_queue_policy_of(const bridge_queue *queue,
+                                           int *timeout_ms)
+{
+  if (timeout_ms != NULL) {
+    *timeout_ms = queue == NULL ? 0 : queue->timeout_ms;
+  }
+  return queue == NULL ? BRIDGE_QUEUE_FAIL : queue->policy;
+}
+
 bridge_waker *bridge_queue_waker(const bridge_queue *queue)
 {
   return queue == NULL ? NULL : queue->waker;
