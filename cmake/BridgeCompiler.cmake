@@ -29,18 +29,6 @@ add_library(bridge_test_warnings INTERFACE)
 target_compile_options(bridge_test_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow $<$<BOOL:${BRIDGE_WERROR}>:-Werror>)
 
-# The files of a list that exist.
-function(bridge_existing out)
-  set(found "")
-  foreach(file IN LISTS ARGN)
-    cmake_path(ABSOLUTE_PATH file OUTPUT_VARIABLE absolute)
-    if(EXISTS "${absolute}")
-      list(APPEND found "${file}")
-    endif()
-  endforeach()
-  set(${out} "${found}" PARENT_SCOPE)
-endfunction()
-
 # A module finds libbridge from where it lies: in the build folder, and below
 # any prefix, also one that was moved.
 function(bridge_module_links target folder)
