@@ -63,6 +63,9 @@ PyObject *bridge__py_attribute(PyObject *object, const char *name);
 
 typedef bridge_status bridge__py_step(void *context, int timeout_ms);
 
+/* Where signals are looked for. */
+void bridge__py_set_main_thread(unsigned long ident);
+
 /* Milliseconds of a time-out in seconds; None is -1, for ever. */
 bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds);
 

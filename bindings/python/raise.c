@@ -113,9 +113,11 @@ static PyObject *frames_of(const bridge_error *error)
 static PyObject *value_of(const bridge_error *error, PyObject *text)
 {
   const bridge_message *message = bridge_error_value(error);
-  PyObject *value = message != NULL ? bridge__py_unpack(message) : NULL;
-  if (value == NULL &&
-      (message == NULL || !PyErr_ExceptionMatches(PyExc_MemoryError))) {
+  if (message == NULL) {
+    return Py_NewRef(text);
+  }
+  PyObject *value = bridge__py_unpack(message);
+  if (value == NULL && PyErr_ExceptionMatches(PyExc_TypeError)) {
     PyErr_Clear();
     value = Py_NewRef(text);
   }

@@ -159,9 +159,11 @@ static PyObject *make_value(unpacker *self, const bridge_value *value)
 static bool put_key(unpacker *self, level *top, PyObject *key)
 {
   if (PyObject_Hash(key) == -1) { /* a list or a dict, which was entered */
-    PyErr_Clear();
     self->depth = (size_t)(top - self->levels) + 1;
-    refuse(self, "a table cannot be a key in Python");
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
+      refuse(self, "a table cannot be a key in Python");
+    }
     Py_DECREF(key);
     return false;
   }

@@ -47,26 +47,18 @@ bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
   return true;
 }
 
-/* Whether Python handles signals on this thread.  While Python shuts down nobody
-   can tell, and looking for them does no harm. */
+/* The thread that Python handles signals on; 0 while nobody has told.  Asking
+   Python each time would run its code, in which a signal could be lost. */
+static unsigned long main_thread;
+
+void bridge__py_set_main_thread(unsigned long ident)
+{
+  main_thread = ident;
+}
+
 static bool on_main_thread(void)
 {
-  bool result = true;
-  PyObject *name = PyUnicode_InternFromString("threading");
-  PyObject *module = name ? PyImport_GetModule(name) : NULL;
-  PyObject *main = module ? bridge__py_attribute(module, "main_thread") : NULL;
-  PyObject *thread = main ? PyObject_CallNoArgs(main) : NULL;
-  PyObject *ident = thread ? bridge__py_attribute(thread, "ident") : NULL;
-  if (ident != NULL && PyLong_Check(ident)) {
-    result = PyLong_AsUnsignedLongMask(ident) == PyThread_get_thread_ident();
-  }
-  Py_XDECREF(ident);
-  Py_XDECREF(thread);
-  Py_XDECREF(main);
-  Py_XDECREF(module);
-  Py_XDECREF(name);
-  PyErr_Clear();
-  return result;
+  return main_thread == 0 || main_thread == PyThread_get_thread_ident();
 }
 
 /* ---- Waiting -------------------------------------------------------------------- */
@@ -245,29 +237,35 @@ static bridge_status batch_step(void *context, int timeout_ms)
                                 &self->count, timeout_ms);
 }
 
-/* Values of as many messages as can be read; the rest goes back in order.  NULL
-   if the first one cannot be read. */
-static PyObject *unpack_batch(exchange *self)
+/* The values of the messages up to the first that cannot be read: that one is
+   met first by the next call.  Other failures, such as Ctrl-C, end it all. */
+static PyObject *unpack_list(const exchange *self)
 {
   PyObject *list = PyList_New(0);
-  size_t read = 0;
-  while (list != NULL && read < self->count) {
-    PyObject *value = bridge__py_unpack(self->batch[read]);
-    int failed = value == NULL ? -1 : PyList_Append(list, value);
-    Py_XDECREF(value);
-    if (failed != 0) {
+  for (size_t i = 0; list != NULL && i < self->count; i++) {
+    PyObject *value = bridge__py_unpack(self->batch[i]);
+    if (value == NULL && i > 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Clear();
       break;
     }
-    bridge_message_release(self->batch[read++]);
+    if (value == NULL || PyList_Append(list, value) < 0) {
+      Py_CLEAR(list);
+    }
+    Py_XDECREF(value);
   }
+  return list;
+}
+
+/* What was not read goes back, in order. */
+static PyObject *unpack_batch(exchange *self)
+{
+  PyObject *list = unpack_list(self);
+  size_t read = list != NULL ? (size_t)PyList_GET_SIZE(list) : 0;
   while (self->count > read) {
     put_back(self->queue, &self->batch[--self->count]);
   }
-  if (PyErr_Occurred() && read > 0) {
-    PyErr_Clear(); /* the next call meets it first */
-  }
-  if (PyErr_Occurred()) {
-    Py_CLEAR(list);
+  for (size_t i = 0; i < read; i++) {
+    bridge_message_release(self->batch[i]);
   }
   return list;
 }

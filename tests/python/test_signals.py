@@ -175,3 +175,69 @@ ready()
 print(empty.pop().replace(" ", "_"))""",
     )
     assert out == ["from_the_handler", "end"]
+
+
+def test_a_signal_at_any_moment_of_a_pop_is_heard_and_loses_nothing():
+    """What the handler pushes is there afterwards, and its exception is raised,
+    wherever between the first and the last step of a pop the signal comes."""
+    program = """
+import random, signal
+import bridge
+
+class Hit(Exception):
+    pass
+
+def handler(*details):
+    for i in range(5):
+        queue.push(i)
+    raise Hit
+
+signal.signal(signal.SIGALRM, handler)
+chance = random.Random(5)
+wrong = 0
+for turn in range(120):
+    queue = bridge.Queue(waker=chance.choice(["eventfd", "condition", "pipe"]))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00001, 0.0006))
+        queue.pop_batch(10) if turn % 2 else queue.pop()
+        wrong += 1  # the exception was swallowed
+    except Hit:
+        pass
+    if queue.pop_batch(10, timeout=0) != [0, 1, 2, 3, 4]:
+        wrong += 1
+print(wrong)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout.strip() == "0", run.stdout + run.stderr
+
+
+def test_ctrl_c_breaks_a_wait_in_the_child_of_a_fork_in_a_thread():
+    program = """
+import os, signal, sys, threading
+import bridge
+read, write = os.pipe()
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        queue = bridge.Queue()
+        try:
+            os.write(write, b"r")
+            queue.pop()
+        except KeyboardInterrupt:
+            os._exit(7)
+        os._exit(1)
+    os.read(read, 1)
+    os.kill(child, signal.SIGINT)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout.strip() == "7", run.stdout + run.stderr

@@ -15,6 +15,9 @@ come as str with the bytes as U+DC80 to U+DCFF, as ``os.fsdecode`` does it.
 Every wait ends on Ctrl-C.  No native thread ever calls into Python.
 """
 
+import os as _os
+import threading as _threading
+
 from . import core as _core
 from .buffer import Buffer
 from .errors import (
@@ -88,6 +91,14 @@ __all__ = [
     "__version__",
     "cores",
 ]
+
+
+# Waits look for Ctrl-C on the main thread, which after a fork is the one that
+# forked.
+_core.set_main_thread(_threading.main_thread().ident or 0)
+_os.register_at_fork(
+    after_in_child=lambda: _core.set_main_thread(_threading.get_ident())
+)
 
 
 def cores() -> int:
