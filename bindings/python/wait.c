@@ -148,16 +148,9 @@ static PyObject *none_or_raise(bridge_status status, bool interrupted)
   Py_RETURN_NONE;
 }
 
-PyObject *bridge__py_queue_push(bridge_queue *queue,
-                                PyObject *values,
-                                PyObject *timeout)
+static PyObject *push(bridge_queue *queue, PyObject *values, int64_t timeout_ms)
 {
-  int64_t timeout_ms = 0;
-  exchange self = {.queue = queue};
-  if (!bridge__py_timeout(timeout, &timeout_ms)) {
-    return NULL;
-  }
-  self.message = bridge__py_pack(NULL, values);
+  exchange self = {.queue = queue, .message = bridge__py_pack(NULL, values)};
   if (self.message == NULL) {
     return NULL;
   }
@@ -168,19 +161,21 @@ PyObject *bridge__py_queue_push(bridge_queue *queue,
   return none_or_raise(status, interrupted);
 }
 
+PyObject *bridge__py_queue_push(bridge_queue *queue,
+                                PyObject *values,
+                                PyObject *timeout)
+{
+  int64_t timeout_ms = 0;
+  return bridge__py_timeout(timeout, &timeout_ms)
+             ? push(queue, values, timeout_ms)
+             : NULL;
+}
+
 PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values)
 {
-  bridge_message *message = bridge__py_pack(NULL, values);
-  if (message == NULL) {
-    return NULL;
-  }
-  bridge_status status = bridge_queue_push_timeout(queue, &message, 0);
-  if (status == BRIDGE_EFULL) {
-    Py_BEGIN_ALLOW_THREADS status = bridge_queue_push(queue, &message);
-    Py_END_ALLOW_THREADS
-  }
-  bridge_message_release(message);
-  return none_or_raise(status, false);
+  int timeout_ms = 0;
+  bool waits = bridge_queue_policy_of(queue, &timeout_ms) == BRIDGE_QUEUE_BLOCK;
+  return push(queue, values, waits ? timeout_ms : 0);
 }
 
 static bridge_status pop_step(void *context, int timeout_ms)
@@ -189,20 +184,12 @@ static bridge_status pop_step(void *context, int timeout_ms)
   return bridge_queue_pop(self->queue, &self->message, timeout_ms);
 }
 
-/* Put back what cannot be given to the caller: in front, or behind if meanwhile
-   another consumer has come, who waits for just this.  The exception that says
-   why stays set. */
+/* Put back what cannot be given to the caller.  The exception that says why stays
+   set. */
 static void put_back(bridge_queue *queue, bridge_message **message)
 {
-  if (*message == NULL) {
-    return;
-  }
-  bridge_status status = bridge_queue_unpop(queue, message);
-  if (status == BRIDGE_EBUSY) {
-    status = bridge_queue_push_timeout(queue, message, 0);
-  }
-  if (status != BRIDGE_OK) { /* a full queue and two consumers, or a fork */
-    bridge_message_release(*message);
+  if (*message != NULL && bridge_queue_unpop(queue, message) != BRIDGE_OK) {
+    bridge_message_release(*message); /* only a child of a fork comes here */
     *message = NULL;
   }
 }

@@ -79,7 +79,7 @@ WAITS = {
     "asyncio": "import asyncio; asyncio.run(empty.apop())",
     "a full queue of Lua": "other = bridge.Worker('local q = require([[bridge]])"
     ".queue{items = 1} q:push(1) return q').join()\n"
-    "ready()\nother.push(2, timeout=None)",
+    "ready()\nother.push(2)",
 }
 
 

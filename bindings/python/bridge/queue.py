@@ -54,11 +54,9 @@ class Queue(Handle[_core.Queue]):
     with a time-out of 0 until `Empty`.
     """
 
-    __slots__ = ("_policy", "_timeout", "_waiter")
+    __slots__ = ("_waiter",)
     _kind = _core.HANDLE_QUEUE
 
-    _policy: str | None
-    _timeout: float | None
     _waiter: object
 
     def __init__(
@@ -96,14 +94,10 @@ class Queue(Handle[_core.Queue]):
                 kind,
             )
         )
-        self._policy = full
-        self._timeout = timeout
         self._waiter = None
 
     def _adopt(self, core: _core.Queue) -> None:
         self._hold(core)
-        self._policy = None  # known to the library alone
-        self._timeout = None
         self._waiter = None
 
     # ---- Pushing
@@ -124,14 +118,10 @@ class Queue(Handle[_core.Queue]):
 
         Thread safety: any thread.
         """
-        if timeout is not POLICY:
-            self._core.push_values(values, timeout)
-        elif self._policy == "block":
-            self._core.push_values(values, self._timeout)
-        elif self._policy is not None:
-            self._core.push_values(values, 0)
-        else:
+        if timeout is POLICY:
             self._core.push_by_policy(values)
+        else:
+            self._core.push_values(values, timeout)
 
     # ---- Popping
 
