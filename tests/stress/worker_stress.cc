@@ -111,6 +111,38 @@ TEST(WorkerStress, EveryRequestIsAnsweredOnceWhileTheWorkerEnds)
   }
 }
 
+/* A call that is let into the inbox at the very moment when the worker ends must
+   come back. */
+TEST(WorkerStress, EveryCallReturnsWhileTheWorkerEnds)
+{
+  const char *const counting = R"lua(
+local bridge = require "bridge"
+local n = 0
+return bridge.serve {
+  x = function() n = n + 1 if n == 20 then bridge.stop() end return n end,
+}
+)lua";
+  for (int round = 0; round < 150; round++) {
+    auto worker = start(counting, nullptr);
+    std::vector<std::thread> askers;
+    for (int t = 0; t < 4; t++) {
+      askers.emplace_back([&] {
+        bridge_status status = BRIDGE_OK;
+        while (status == BRIDGE_OK) {
+          bridge_message *request = message("x");
+          status =
+              bridge_worker_call(worker.get(), &request, -1, nullptr, nullptr);
+          bridge_message_release(request);
+        }
+      });
+    }
+    for (std::thread &asker : askers) {
+      asker.join();
+    }
+    EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+  }
+}
+
 TEST(WorkerStress, CallsThatTimeOutHarmNobody)
 {
   auto worker = start(kEcho, nullptr);

@@ -892,7 +892,7 @@ TEST(Queue, AClosedWakerEndsTheWait)
   support::Blocked consumer([&] { return (bridge_status)queue.pop(-1); });
   EXPECT_FALSE(consumer.done);
   EXPECT_EQ(bridge_waker_close(bridge_queue_waker(queue)), BRIDGE_OK);
-  EXPECT_EQ(consumer.finish(), BRIDGE_ECLOSED);
+  EXPECT_EQ(consumer.finish(), BRIDGE_EUNSUPPORTED);
   EXPECT_EQ(queue.push(1), BRIDGE_OK); /* the queue itself is open */
   EXPECT_EQ(queue.pop(-1), 1);
   EXPECT_EQ(queue.pop(0), BRIDGE_EEMPTY);

@@ -92,6 +92,22 @@ bridge_status ask(bridge_worker *worker,
   return status;
 }
 
+Owned<bridge_queue> queue()
+{
+  bridge_queue *made = nullptr;
+  EXPECT_STATUS(bridge_queue_create(&made, nullptr), BRIDGE_OK);
+  return Owned<bridge_queue>(made);
+}
+
+std::string pop(bridge_queue *from)
+{
+  bridge_message *m = nullptr;
+  EXPECT_STATUS(bridge_queue_pop(from, &m, kSoon), BRIDGE_OK);
+  std::string text = show(m);
+  bridge_message_release(m);
+  return text;
+}
+
 bridge_status finish(bridge_worker *worker,
                      std::string *results,
                      bridge_error **error)
@@ -617,6 +633,201 @@ TEST(Worker, IsBoundedByItsInbox)
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
 }
 
+/* Also when the worker sleeps, and takes them out of the inbox to find what ends
+   its sleep. */
+TEST(Worker, CountsRequestsItCannotAnswerYet)
+{
+  Options options("local bridge = require 'bridge' "
+                  "local asleep, gate = ... asleep:push(1) "
+                  "while #gate == 0 do bridge.sleep(0.001) end "
+                  "return bridge.serve { x = function() end }");
+  options.worker.inbox_items = 10;
+  options.worker.inbox_bytes = 1000;
+  auto asleep = queue();
+  auto gate = queue();
+  auto worker = start(options, message(asleep.get(), gate.get()));
+  EXPECT_EQ(pop(asleep.get()), "1");
+  int taken = 0;
+  bridge_status status = BRIDGE_OK;
+  while (status == BRIDGE_OK) {
+    bridge_message *request = message("x", std::string(150, 'y'));
+    status = bridge_worker_send(worker.get(), &request, 20);
+    bridge_message_release(request);
+    taken += status == BRIDGE_OK ? 1 : 0;
+    ASSERT_LE(taken, 6) << "bytes are not counted";
+  }
+  EXPECT_STATUS(status, BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(taken, 6);
+  bridge_message *open = message(1);
+  ASSERT_STATUS(bridge_queue_push(gate.get(), &open), BRIDGE_OK);
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("x"), &answer), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, AnswersInTheOrderOfAsking)
+{
+  auto asleep = queue();
+  auto gate = queue();
+  auto worker = start("local bridge = require 'bridge' "
+                      "local asleep, gate = ... asleep:push(1) "
+                      "while #gate == 0 do bridge.sleep(0.001) end "
+                      "local seen = {} "
+                      "bridge.serve { x = function(i) seen[#seen + 1] = i end, "
+                      "get = function() return table.concat(seen, ' ') end }",
+                      message(asleep.get(), gate.get()));
+  EXPECT_EQ(pop(asleep.get()), "1");
+  std::string expected;
+  for (int i = 1; i <= 200; i++) {
+    if (i == 100) {
+      bridge_message *open = message(1);
+      ASSERT_STATUS(bridge_queue_push(gate.get(), &open), BRIDGE_OK);
+    }
+    bridge_message *request = message("x", i);
+    ASSERT_STATUS(bridge_worker_send(worker.get(), &request, -1), BRIDGE_OK);
+    expected += (i > 1 ? " " : "") + std::to_string(i);
+  }
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("get"), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "'" + expected + "'");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, AnswersThoughTheResultHoldsTheQueueOfAnswers)
+{
+  auto worker = start(kService);
+  auto answers = queue();
+  bridge_message *request = message("echo", answers.get());
+  ASSERT_STATUS(
+      bridge_worker_request(worker.get(), &request, -1, answers.get(), 5),
+      BRIDGE_OK);
+  bridge_message *reply = nullptr;
+  ASSERT_STATUS(bridge_queue_pop(answers.get(), &reply, kSoon), BRIDGE_OK);
+  uint64_t session = 0;
+  EXPECT_STATUS(bridge_answer_session(reply, &session), BRIDGE_OK);
+  EXPECT_EQ(session, 5u);
+  EXPECT_STATUS(bridge_answer_error(reply, nullptr), BRIDGE_ECYCLE);
+  bridge_message_release(reply);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, CannotKeepItselfByItsOutcome)
+{
+  auto results = start("return require('bridge').self()");
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_join(results.get(), kSoon, nullptr, &error),
+                BRIDGE_ECYCLE);
+  EXPECT_STATUS(bridge_error_status(error), BRIDGE_ECYCLE);
+  bridge_error_release(error);
+  auto raised = start("error { me = require('bridge').self() }");
+  EXPECT_STATUS(bridge_worker_join(raised.get(), kSoon, nullptr, &error),
+                BRIDGE_ESCRIPT);
+  EXPECT_EQ(bridge_error_value(error), nullptr);
+  bridge_error_release(error);
+}
+
+TEST(Worker, GivesEachRequestACoroutineOfItsOwn)
+{
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    local secrets = setmetatable({}, {__mode = "k"})
+    local kept = {}
+    return bridge.serve {
+      set = function()
+        local me = coroutine.running()
+        kept[#kept + 1] = me
+        secrets[me] = "secret"
+        debug.sethook(function() error "a hook" end, "", 100)
+      end,
+      get = function()
+        local n = 0
+        for i = 1, 1e4 do n = n + i end
+        return secrets[coroutine.running()], coroutine.status(kept[1])
+      end,
+    }
+  )lua");
+  std::string answer;
+  ask(worker.get(), message("set"), &answer); /* it may meet its own hook */
+  ASSERT_STATUS(ask(worker.get(), message("get"), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "nil 'dead'");
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, GoesOnWaitingWhenAScriptResumesItsCoroutines)
+{
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    local main, sleeper = coroutine.running(), nil
+    bridge.serve {
+      sleep = function()
+        sleeper = coroutine.running()
+        bridge.sleep(0.05)
+        return "slept"
+      end,
+      disturb = function()
+        for i = 1, 100 do
+          coroutine.resume(sleeper, i)
+          coroutine.resume(main, i)
+        end
+        return coroutine.status(sleeper), coroutine.status(main)
+      end,
+    }
+    return "served"
+  )lua");
+  auto answers = queue();
+  bridge_message *request = message("sleep");
+  ASSERT_STATUS(
+      bridge_worker_request(worker.get(), &request, -1, answers.get(), 1),
+      BRIDGE_OK);
+  std::string answer;
+  ASSERT_STATUS(ask(worker.get(), message("disturb"), &answer), BRIDGE_OK);
+  EXPECT_EQ(answer, "'suspended' 'suspended'");
+  EXPECT_EQ(pop(answers.get()), "'slept'");
+  EXPECT_STATUS(bridge_worker_stop(worker.get()), BRIDGE_OK);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "'served'");
+}
+
+TEST(Worker, MayAskOthersWhileItsStateCloses)
+{
+  auto service = start(kService);
+  auto out = queue();
+  auto worker = start(R"lua(
+    local bridge = require "bridge"
+    local service, out = ...
+    local me = bridge.self()
+    X = setmetatable({}, {__gc = function()
+      out:push(service:call("add", 1, 2))
+      out:push((select(3, me:call("anything"))))
+    end})
+  )lua",
+                      message(service.get(), out.get()));
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
+                BRIDGE_OK);
+  EXPECT_EQ(pop(out.get()), "3");
+  EXPECT_EQ(pop(out.get()), "'EDEADLOCK'");
+  EXPECT_STATUS(bridge_worker_close(service.get(), kSoon), BRIDGE_OK);
+}
+
+TEST(Worker, DoesNotWaitForRoomInItsOwnInbox)
+{
+  Options options("local me = require('bridge').self() "
+                  "return me:send('a'), (select(3, me:send('b')))");
+  options.worker.inbox_items = 1;
+  auto worker = start(options);
+  std::string results;
+  ASSERT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "true 'EFULL'");
+}
+
+TEST(Worker, ShowsItsWakerOnlyToAHost)
+{
+  auto worker = start(kService);
+  EXPECT_EQ(bridge_worker_waker(worker.get()), nullptr);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
 TEST(Worker, CancelsEveryWait)
 {
   const char *const waits[] = {
@@ -891,6 +1102,57 @@ TEST(HostWorker, IsFreedInTheMiddleOfItsWork)
   int timeout = 0;
   EXPECT_STATUS(bridge_worker_timeout(worker.get(), &timeout), BRIDGE_OK);
   EXPECT_GT(timeout, 900000);
+}
+
+TEST(HostWorker, IsDroppedWithoutWaitingForItsScript)
+{
+  Hosted options("local bridge = require 'bridge' local never = bridge.queue() "
+                 "local x <close> = setmetatable({}, {__close = function() "
+                 "bridge.sleep(1e6) never:pop() end}) bridge.sleep(1e6)");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  worker.reset(); /* or the test runs into its time limit */
+}
+
+TEST(HostWorker, RefusesItsOwnHandleAsAnArgument)
+{
+  Hosted options(kService);
+  auto worker = start(options);
+  bridge_message *request = message("keep", worker.get());
+  EXPECT_STATUS(bridge_worker_send(worker.get(), &request, 0), BRIDGE_ECYCLE);
+  EXPECT_NE(request, nullptr);
+  bridge_message_release(request);
+}
+
+TEST(HostWorker, IsNotSteppedWithoutEndFromWithin)
+{
+  Hosted options("local bridge = require 'bridge' local source, depth = ... "
+                 "local w = bridge.worker({source = source, drive = 'host'}, "
+                 "source, depth + 1) "
+                 "local ok, message, code = w:step() "
+                 "if code ~= 'ECLOSED' then return depth, code end "
+                 "return w:join()");
+  auto worker = start(options, message(options.text, 1));
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_ECLOSED);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "16 'ELIMIT'");
+}
+
+TEST(HostWorker, IsClosedWhileAnotherThreadStepsIt)
+{
+  auto inside = queue();
+  auto gate = queue();
+  Hosted options("local inside, gate = ... inside:push(1) gate:pop()");
+  auto worker = start(options, message(inside.get(), gate.get()));
+  std::thread stepper([&] { bridge_worker_step(worker.get(), 0); });
+  EXPECT_EQ(pop(inside.get()), "1");
+  bridge_status status = BRIDGE_ETIMEDOUT;
+  for (int i = 0; i < 1000 && status == BRIDGE_ETIMEDOUT; i++) {
+    status = bridge_worker_close(worker.get(), 10); /* a slow machine */
+  }
+  EXPECT_STATUS(status, BRIDGE_OK);
+  stepper.join();
 }
 
 TEST(HostWorker, ClosesWhatSleeps)

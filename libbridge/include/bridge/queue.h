@@ -17,6 +17,9 @@ BRIDGE_BEGIN_DECLS
  * A queue is bounded in messages and in bytes.  It can be closed; what is in it
  * then can still be popped.
  *
+ * A message in a queue keeps the handles in it alive.  Two queues that hold each
+ * other's handles keep each other until one of the messages is popped.
+ *
  * To wait for a queue inside an event loop: watch the descriptor of
  * bridge_queue_waker, and when it is readable pop until BRIDGE_EEMPTY.  That
  * answer promises that the next push makes the descriptor readable again.  Who
@@ -158,12 +161,11 @@ BRIDGE_API bridge_status bridge_queue_push_batch(bridge_queue *queue,
  * @param[out] out    the message; the caller owns it
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @return BRIDGE_OK; BRIDGE_EEMPTY if nothing is there and @p timeout_ms is 0;
- *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED once it is closed and empty, or if it
- *         would have to wait and the queue's waker was closed; BRIDGE_EBUSY
- *         if another thread is popping; BRIDGE_ECANCELLED or
- *         BRIDGE_EUNSUPPORTED if it would have to wait and the calling worker
- *         is cancelled, or the queue's waker is a callback; BRIDGE_EFORKED;
- *         BRIDGE_EINVAL
+ *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED once it is closed and empty;
+ *         BRIDGE_EBUSY if another thread is popping; if it would have to wait,
+ *         BRIDGE_ECANCELLED when the calling worker is cancelled, and
+ *         BRIDGE_EUNSUPPORTED when the queue's waker is a callback or was
+ *         closed; BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread; one caller at a time.
  */

@@ -120,7 +120,11 @@ BRIDGE_API bridge_worker *bridge_worker_retain(bridge_worker *worker);
 
 /**
  * Drop a reference.  Never blocks and never stops a worker that has a thread of
- * its own: it runs to its end and frees itself.
+ * its own: it runs to its end and frees itself.  A host's worker is cancelled by
+ * the last one, and its state closed.
+ *
+ * A worker that holds a handle of itself, or of one that holds it, keeps itself
+ * until it ends.
  *
  * @param worker  the worker; NULL does nothing
  *
@@ -211,8 +215,10 @@ BRIDGE_API bridge_status bridge_worker_call(bridge_worker *worker,
  * @param worker            the worker
  * @param[in,out] request   the handler's name, then its arguments; taken and set
  *                          to NULL on success
- * @param timeout_ms        how long to wait for room in the inbox
- * @return BRIDGE_OK; BRIDGE_EDEAD; BRIDGE_ECLOSED; else as
+ * @param timeout_ms        how long to wait for room in the inbox; the worker
+ *                          itself does not wait
+ * @return BRIDGE_OK; BRIDGE_EDEAD; BRIDGE_ECLOSED; BRIDGE_ECYCLE if the request
+ *         holds the worker and a host drives it; else as
  *         bridge_queue_push_timeout
  *
  * @threadsafety Any thread.
@@ -326,7 +332,8 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker);
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000
  * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ETIMEDOUT if it
- *         refuses: it is left running; BRIDGE_EDEADLOCK from the worker itself,
+ *         refuses: it is left running; BRIDGE_ECANCELLED if the calling worker is
+ *         cancelled; BRIDGE_EDEADLOCK from the worker itself,
  *         which has been asked to stop; BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
@@ -347,7 +354,8 @@ BRIDGE_API bridge_status bridge_worker_close(bridge_worker *worker,
  * @return BRIDGE_OK: there is more to do, step again; BRIDGE_EEMPTY: it waits;
  *         BRIDGE_ECLOSED: it has ended, bridge_worker_join tells how;
  *         BRIDGE_EBUSY if another thread steps it; BRIDGE_EDEADLOCK from the
- *         worker itself; BRIDGE_EUNSUPPORTED if it has a thread of its own;
+ *         worker itself; BRIDGE_ELIMIT if a script steps a worker whose script
+ *         steps a worker, and so on, 16 deep; BRIDGE_EUNSUPPORTED if it has a thread of its own;
  *         BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread; one caller at a time.
@@ -371,7 +379,7 @@ BRIDGE_API bridge_status bridge_worker_timeout(const bridge_worker *worker,
  * What is raised when a worker that the host drives has something to do.
  *
  * @param worker  the worker, or NULL
- * @return borrowed; NULL for NULL
+ * @return borrowed; NULL for NULL, and for a worker with a thread of its own
  *
  * @threadsafety Any thread.
  */

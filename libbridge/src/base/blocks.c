@@ -152,6 +152,9 @@ void bridge__block_put(void *old)
 
 void bridge_trim(void)
 {
+  if (!BRIDGE_RECYCLE) {
+    return; /* nothing was ever kept, and no fork is watched for */
+  }
   destroy(&mine.loaded);
   destroy(&mine.previous);
   for (;;) {

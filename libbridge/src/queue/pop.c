@@ -12,6 +12,7 @@ typedef struct request {
   bridge_message **messages;
   size_t capacity;
   size_t count;
+  bool keeps_room; /* until bridge__queue_release_room */
 } request;
 
 /* ---- In the seat, never waiting ---- */
@@ -30,7 +31,9 @@ static bool take(bridge_queue *queue, request *wanted)
   if (wanted->count == 0) {
     return false;
   }
-  bridge__queue_credit(queue, credit);
+  if (!wanted->keeps_room) {
+    bridge__queue_credit(queue, credit);
+  }
   return true;
 }
 
@@ -96,6 +99,12 @@ static void spin(bridge_queue *queue)
   queue->spin = queue->spin / 2 < SPIN_LEAST ? SPIN_LEAST : queue->spin / 2;
 }
 
+/* Of an open queue: that its waker was closed does not close it. */
+static bridge_status refused_wait(bridge_status waited)
+{
+  return waited == BRIDGE_ECLOSED ? BRIDGE_EUNSUPPORTED : waited;
+}
+
 static bridge_status take_waiting(bridge_queue *queue,
                                   request *wanted,
                                   int timeout_ms)
@@ -117,7 +126,7 @@ static bridge_status take_waiting(bridge_queue *queue,
     if (waited != BRIDGE_OK) {
       /* Something may have come at the same moment. */
       status = take_or_arm(queue, wanted);
-      return status == BRIDGE_EEMPTY ? waited : status;
+      return status == BRIDGE_EEMPTY ? refused_wait(waited) : status;
     }
   }
 }
@@ -140,20 +149,44 @@ static bridge_status pop(bridge_queue *queue, request *wanted, int timeout_ms)
 
 /* ---- Public ---- */
 
-bridge_status bridge_queue_pop(bridge_queue *queue,
-                               bridge_message **out,
-                               int timeout_ms)
+static bridge_status pop_one(bridge_queue *queue,
+                             bridge_message **out,
+                             int timeout_ms,
+                             bool keeps_room)
 {
   if (out == NULL) {
     return BRIDGE_EINVAL;
   }
   bridge_message *message = NULL;
-  request wanted = {.messages = &message, .capacity = 1};
+  request wanted = {
+      .messages = &message, .capacity = 1, .keeps_room = keeps_room};
   bridge_status status = pop(queue, &wanted, timeout_ms);
   if (status == BRIDGE_OK) {
     *out = message;
   }
   return status;
+}
+
+bridge_status bridge_queue_pop(bridge_queue *queue,
+                               bridge_message **out,
+                               int timeout_ms)
+{
+  return pop_one(queue, out, timeout_ms, false);
+}
+
+bridge_status bridge__queue_pop_kept(bridge_queue *queue,
+                                     bridge_message **out,
+                                     int timeout_ms)
+{
+  return pop_one(queue, out, timeout_ms, true);
+}
+
+void bridge__queue_release_room(bridge_queue *queue,
+                                const bridge_message *message)
+{
+  bridge__queue_borrow(queue);
+  bridge__queue_credit(queue, bridge__credit(1, message->cost));
+  bridge__queue_give_back(queue);
 }
 
 bridge_status bridge_queue_pop_batch(bridge_queue *queue,

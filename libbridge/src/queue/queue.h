@@ -9,4 +9,12 @@
 bridge_status bridge__queue_push_forced(bridge_queue *queue,
                                         bridge_message **message);
 
+/* Pop a message that still counts against the bounds until its room is released:
+   for a consumer who has taken it out and cannot use it yet. */
+bridge_status bridge__queue_pop_kept(bridge_queue *queue,
+                                     bridge_message **out,
+                                     int timeout_ms);
+void bridge__queue_release_room(bridge_queue *queue,
+                                const bridge_message *message);
+
 #endif

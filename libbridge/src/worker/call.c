@@ -51,17 +51,36 @@ static void reply_discard(bridge__reply *reply)
   bridge__release(reply);
 }
 
+static void address(bridge_message *answer,
+                    const bridge__reply *reply,
+                    bridge_status status,
+                    bridge_error *error)
+{
+  answer->envelope = (bridge__envelope){
+      .kind = BRIDGE__ANSWER,
+      .status = status,
+      .session = reply->session,
+      .attachment = error,
+  };
+}
+
 static void reply_send(bridge__reply **reply,
                        bridge_status status,
                        bridge_error *error)
 {
   bridge_message *answer = (*reply)->answer;
+  bridge_queue *answers = (*reply)->answers;
   (*reply)->answer = NULL;
-  answer->envelope.kind = BRIDGE__ANSWER;
-  answer->envelope.status = status;
-  answer->envelope.session = (*reply)->session;
-  answer->envelope.attachment = error;
-  if (bridge__queue_push_forced((*reply)->answers, &answer) != BRIDGE_OK) {
+  address(answer, *reply, status, error);
+  status = bridge__queue_push_forced(answers, &answer);
+  if (status != BRIDGE_OK && status != BRIDGE_ECLOSED) {
+    /* Results that hold the queue they go to, say. */
+    answer->envelope = (bridge__envelope){.kind = BRIDGE__DATA};
+    bridge_message_truncate(answer, 0);
+    address(answer, *reply, status, NULL);
+    status = bridge__queue_push_forced(answers, &answer);
+  }
+  if (status != BRIDGE_OK) {
     bridge_message_release(answer); /* closed: nobody waits for it any more */
   }
   bridge__release(*reply);
@@ -99,6 +118,10 @@ static bridge_status check(bridge_worker *worker,
   if (bridge__forked(worker)) {
     return BRIDGE_EFORKED;
   }
+  if (worker->drive == BRIDGE_DRIVE_HOST &&
+      bridge__message_holds(*request, worker)) {
+    return BRIDGE_ECYCLE; /* dropped by its host it would keep itself */
+  }
   return bridge__worker_stop_asked(worker) ? refusal(worker) : BRIDGE_OK;
 }
 
@@ -110,6 +133,9 @@ static bridge_status post(bridge_worker *worker,
 {
   bridge_message *message = *request;
   bridge__envelope before = message->envelope;
+  if (worker == bridge_worker_current()) {
+    timeout_ms = 0; /* nobody else would ever make room */
+  }
   message->envelope = (bridge__envelope){
       .kind = BRIDGE__REQUEST,
       .attachment = reply,

@@ -2,6 +2,8 @@
    Both take turns, and a turn is the only place where its Lua runs. */
 #include "worker/worker.h"
 
+#include "queue/queue.h"
+
 enum {
   DEFAULT_BUDGET = 64
 };
@@ -18,6 +20,13 @@ bool bridge_worker_cancelled(void)
   return current != NULL && bridge__worker_interrupted(current);
 }
 
+/* How many workers the calling thread is in, one stepped by the script of another:
+   each has a C stack of Lua's upon those below it. */
+static _Thread_local unsigned nested;
+enum {
+  NESTED_MAX = 16
+};
+
 /* What a thread was doing before it entered a worker. */
 typedef struct presence {
   bridge_worker *worker;
@@ -28,12 +37,14 @@ static presence arrive(bridge_worker *worker)
 {
   presence before = {current, bridge__interrupt_bind(&worker->interrupt)};
   current = worker;
+  nested++;
   return before;
 }
 
 static void depart(presence before)
 {
   current = before.worker;
+  nested--;
   bridge__interrupt_bind(before.interrupt);
 }
 
@@ -58,7 +69,7 @@ static bool advance(bridge_worker *worker)
   }
   bridge_message *message;
   if (driver->main != NULL &&
-      bridge_queue_pop(worker->inbox, &message, 0) == BRIDGE_OK) {
+      bridge__queue_pop_kept(worker->inbox, &message, 0) == BRIDGE_OK) {
     bridge__service_receive(worker, message);
     advanced = true;
   }
@@ -99,22 +110,24 @@ bridge_status bridge__worker_enter(bridge_worker *worker)
 {
   bridge__mutex_lock(&worker->mutex);
   bridge_status status = BRIDGE_ECLOSED;
-  if (worker->state != NULL) {
+  if (!worker->closed) {
     status = bridge__hold_enter(&worker->state->hold, 0);
   }
   bridge__mutex_unlock(&worker->mutex);
   return status == BRIDGE_ETIMEDOUT ? BRIDGE_EBUSY : status;
 }
 
-/* From here on nobody outside reaches the state. */
-static bridge_state *take_state(bridge_worker *worker)
+/* From here on nobody outside reaches the state; finalizers inside still do. */
+static void close_state(bridge_worker *worker)
 {
-  bridge__mutex_lock(&worker->mutex);
   bridge_state *state = worker->state;
+  bridge__mutex_lock(&worker->mutex);
   bridge_state_memory(state, NULL, &worker->final_peak, &worker->final_limit);
-  worker->state = NULL;
+  worker->closed = true;
   bridge__mutex_unlock(&worker->mutex);
-  return state;
+  bridge__hold_leave(&state->hold);
+  bridge_state_release(state);
+  worker->state = NULL;
 }
 
 static void answer_tasks(bridge_worker *worker, bridge_status status)
@@ -141,9 +154,7 @@ void bridge__worker_finish(bridge_worker *worker)
   answer_tasks(worker, why);
   bridge__service_refuse_all(worker, why);
   bridge__task_free_all(worker);
-  bridge_state *state = take_state(worker);
-  bridge__hold_leave(&state->hold);
-  bridge_state_release(state);
+  close_state(worker);
   bridge__mutex_lock(&worker->mutex);
   bridge__worker_set_phase(worker, BRIDGE_WORKER_ENDED);
   bridge__condition_broadcast(&worker->ended);
@@ -164,7 +175,7 @@ static bridge_message *wait_for_work(bridge_worker *worker, int64_t deadline)
 {
   presence before = arrive(worker);
   bridge_message *message = NULL;
-  bridge_queue_pop(worker->inbox, &message, bridge__remaining(deadline));
+  bridge__queue_pop_kept(worker->inbox, &message, bridge__remaining(deadline));
   depart(before);
   return message;
 }
@@ -206,6 +217,9 @@ static bridge_status check_host(const bridge_worker *worker)
 bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
 {
   bridge_status status = check_host(worker);
+  if (status == BRIDGE_OK && nested >= NESTED_MAX) {
+    status = BRIDGE_ELIMIT;
+  }
   if (status == BRIDGE_OK) {
     status = bridge__worker_enter(worker);
   }
@@ -246,5 +260,6 @@ bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)
 
 bridge_waker *bridge_worker_waker(const bridge_worker *worker)
 {
-  return worker == NULL ? NULL : bridge_queue_waker(worker->inbox);
+  bool stepped = worker != NULL && worker->drive == BRIDGE_DRIVE_HOST;
+  return stepped ? bridge_queue_waker(worker->inbox) : NULL;
 }

@@ -32,6 +32,16 @@ static bridge__task *own_task(bridge_worker *worker, lua_State *L)
   return ours ? task : NULL;
 }
 
+/* Wait, keeping the lowest values on the stack. */
+static int yield_keeping(lua_State *L,
+                         int kept,
+                         lua_KContext context,
+                         lua_KFunction finish)
+{
+  lua_settop(L, kept);
+  return lua_yieldk(L, 0, context, finish);
+}
+
 static int cancelled_error(lua_State *L)
 {
   return luaL_error(L, "cancelled");
@@ -53,11 +63,15 @@ static int64_t check_deadline(lua_State *L, int index)
 
 /* ---- sleep ---------------------------------------------------------------- */
 
+/* All of these functions go on waiting if it was not the driver who resumed them,
+   but a script that has the coroutine. */
 static int sleep_finish(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
-  (void)context;
-  bridge__task *task = self(L)->driver.running;
+  bridge__task *task = own_task(self(L), L);
+  if (task == NULL) {
+    return yield_keeping(L, 0, context, sleep_finish);
+  }
   if (task->outcome == BRIDGE_ECANCELLED) {
     return cancelled_error(L);
   }
@@ -90,9 +104,8 @@ static int inside_sleep(lua_State *L)
   if (task == NULL) {
     return sleep_blocking(L, deadline);
   }
-  lua_settop(L, 0);
   bridge__task_wait(worker, task, BRIDGE__WAIT_TIME, deadline);
-  return lua_yieldk(L, 0, 0, sleep_finish);
+  return yield_keeping(L, 0, 0, sleep_finish);
 }
 
 /* ---- call ----------------------------------------------------------------- */
@@ -165,7 +178,10 @@ static int call_finish(lua_State *L, int status, lua_KContext context)
   (void)status;
   bridge_worker *target = (bridge_worker *)context;
   bridge_worker *worker = self(L);
-  bridge__task *task = worker->driver.running;
+  bridge__task *task = own_task(worker, L);
+  if (task == NULL) {
+    return yield_keeping(L, 1, context, call_finish);
+  }
   if (task->outcome == BRIDGE_ECANCELLED) {
     return cancelled_error(L);
   }
@@ -191,7 +207,7 @@ static int call_again(lua_State *L,
   bridge_status status = bridge_worker_request(
       target, &task->request, 0, worker->inbox, bridge__task_session(task));
   if (status == BRIDGE_OK) {
-    return lua_yieldk(L, 0, (lua_KContext)target, call_finish);
+    return yield_keeping(L, 1, (lua_KContext)target, call_finish);
   }
   bridge__task_give_up(worker, task);
   int64_t now = bridge__now();
@@ -199,7 +215,7 @@ static int call_again(lua_State *L,
     int64_t retry = now + RETRY_NS;
     bridge__task_wait(worker, task, BRIDGE__WAIT_TIME,
                       retry < deadline ? retry : deadline);
-    return lua_yieldk(L, 0, (lua_KContext)target, call_finish);
+    return yield_keeping(L, 1, (lua_KContext)target, call_finish);
   }
   bridge_message_release(task->request);
   task->request = NULL;
@@ -266,9 +282,12 @@ static void end_service(bridge_worker *worker, lua_State *L)
 static int serve_finish(lua_State *L, int status, lua_KContext context)
 {
   (void)status;
-  (void)context;
   bridge_worker *worker = self(L);
-  bridge_status outcome = worker->driver.running->outcome;
+  bridge__task *task = own_task(worker, L);
+  if (task == NULL) {
+    return yield_keeping(L, 0, context, serve_finish);
+  }
+  bridge_status outcome = task->outcome;
   end_service(worker, L);
   return outcome == BRIDGE_ECANCELLED ? cancelled_error(L) : 0;
 }
@@ -289,7 +308,7 @@ static int inside_serve(lua_State *L)
     bridge__worker_set_phase(worker, BRIDGE_WORKER_SERVING);
   }
   bridge__task_wait(worker, task, BRIDGE__WAIT_STOP, INT64_MAX);
-  return lua_yieldk(L, 0, 0, serve_finish);
+  return yield_keeping(L, 0, 0, serve_finish);
 }
 
 /* ---- The rest ------------------------------------------------------------- */

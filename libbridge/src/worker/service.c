@@ -3,6 +3,7 @@
 #include "worker/worker.h"
 
 #include "message/error.h"
+#include "queue/queue.h"
 
 #include <lauxlib.h>
 
@@ -15,6 +16,24 @@ static bridge_status failure_of(const bridge_worker *worker, int code)
     return BRIDGE_ECANCELLED;
   }
   return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+}
+
+/* A worker whose results or error hold the worker would never be freed. */
+static void break_cycle(bridge_worker *worker)
+{
+  const bridge_message *value = bridge_error_value(worker->error);
+  if (value != NULL && bridge__message_holds(value, worker)) {
+    bridge_message *none = NULL;
+    bridge__error_set_value(worker->error, &none);
+  }
+  if (worker->outcome == BRIDGE_OK &&
+      bridge__message_holds(worker->results, worker)) {
+    bridge_message_release(worker->results);
+    worker->results = NULL;
+    worker->outcome = BRIDGE_ECYCLE;
+    worker->error = bridge__error_format(
+        BRIDGE_ECYCLE, "the results of a worker cannot hold the worker itself");
+  }
 }
 
 static void end_main(bridge_worker *worker, bridge__task *task, int code)
@@ -33,6 +52,7 @@ static void end_main(bridge_worker *worker, bridge__task *task, int code)
     worker->error = bridge__state_error(state, task->L, code);
     worker->outcome = failure_of(worker, code);
   }
+  break_cycle(worker);
   worker->driver.main = NULL;
   bridge__task_drop(worker, task);
 }
@@ -178,13 +198,8 @@ static void dispatch(bridge_worker *worker, bridge_message *request)
   bridge__service_resume(worker, task, arguments);
 }
 
-static void keep_for_later(bridge_worker *worker, bridge_message *request)
+static void keep_for_later(bridge__driver *driver, bridge_message *request)
 {
-  bridge__driver *driver = &worker->driver;
-  if (driver->early_count >= worker->inbox_items) {
-    refuse(request, BRIDGE_EFULL, NULL);
-    return;
-  }
   request->node.next = NULL;
   if (driver->early_last != NULL) {
     driver->early_last->next = &request->node;
@@ -192,7 +207,6 @@ static void keep_for_later(bridge_worker *worker, bridge_message *request)
     driver->early_first = &request->node;
   }
   driver->early_last = &request->node;
-  driver->early_count++;
 }
 
 static void receive_answer(bridge_worker *worker, bridge_message *answer)
@@ -206,9 +220,28 @@ static void receive_answer(bridge_worker *worker, bridge_message *answer)
   bridge__task_wake(worker, task, BRIDGE_OK);
 }
 
+static void receive_request(bridge_worker *worker, bridge_message *request)
+{
+  if (bridge__worker_interrupted(worker)) {
+    refuse(request, BRIDGE_ECANCELLED, NULL);
+  } else if (worker->driver.stopping) {
+    refuse(request, BRIDGE_ECLOSED, NULL);
+  } else {
+    dispatch(worker, request);
+  }
+}
+
 void bridge__service_receive(bridge_worker *worker, bridge_message *message)
 {
   bridge__driver *driver = &worker->driver;
+  /* Behind those that have been waiting longer. */
+  bool waits = !driver->serving || driver->early_first != NULL;
+  if (message->envelope.kind == BRIDGE__REQUEST && waits && !driver->stopping &&
+      !bridge__worker_interrupted(worker)) {
+    keep_for_later(driver, message);
+    return;
+  }
+  bridge__queue_release_room(worker->inbox, message);
   switch (message->envelope.kind) {
   case BRIDGE__ANSWER:
     receive_answer(worker, message);
@@ -220,36 +253,29 @@ void bridge__service_receive(bridge_worker *worker, bridge_message *message)
     bridge__service_check_end(worker);
     return;
   default:
-    if (bridge__worker_interrupted(worker)) {
-      refuse(message, BRIDGE_ECANCELLED, NULL);
-    } else if (driver->stopping) {
-      refuse(message, BRIDGE_ECLOSED, NULL);
-    } else if (driver->serving) {
-      dispatch(worker, message);
-    } else {
-      keep_for_later(worker, message);
-    }
+    receive_request(worker, message);
   }
 }
 
 /* ---- bridge.serve ---- */
 
-static bridge_message *take_early(bridge__driver *driver)
+static bridge_message *take_early(bridge_worker *worker)
 {
+  bridge__driver *driver = &worker->driver;
   bridge_message *request = (bridge_message *)(void *)driver->early_first;
   if (request != NULL) {
     driver->early_first = request->node.next;
     driver->early_last =
         driver->early_first == NULL ? NULL : driver->early_last;
-    driver->early_count--;
+    bridge__queue_release_room(worker->inbox, request);
   }
   return request;
 }
 
 bool bridge__service_early(bridge_worker *worker)
 {
-  bridge__driver *driver = &worker->driver;
-  bridge_message *request = driver->serving ? take_early(driver) : NULL;
+  bool may = worker->driver.serving && !bridge__worker_interrupted(worker);
+  bridge_message *request = may ? take_early(worker) : NULL;
   if (request == NULL) {
     return false;
   }
@@ -260,13 +286,18 @@ bool bridge__service_early(bridge_worker *worker)
 void bridge__service_refuse_all(bridge_worker *worker, bridge_status status)
 {
   bridge_message *request;
-  while ((request = take_early(&worker->driver)) != NULL) {
+  while ((request = take_early(worker)) != NULL) {
     refuse(request, status, NULL);
   }
-  while (bridge_queue_pop(worker->inbox, &request, 0) == BRIDGE_OK) {
-    if (request->envelope.kind == BRIDGE__REQUEST) {
+  bridge_status popped = BRIDGE_OK;
+  while (popped != BRIDGE_ECLOSED) {
+    popped = bridge_queue_pop(worker->inbox, &request, 0);
+    if (popped == BRIDGE_EEMPTY) {
+      bridge__yield(); /* a push was let in, and is not there yet */
+    } else if (popped == BRIDGE_OK &&
+               request->envelope.kind == BRIDGE__REQUEST) {
       refuse(request, status, NULL);
-    } else {
+    } else if (popped == BRIDGE_OK) {
       bridge_message_release(request);
     }
   }
@@ -277,7 +308,7 @@ void bridge__service_check_end(bridge_worker *worker)
   bridge__driver *driver = &worker->driver;
   bridge__task *main = driver->main;
   if (driver->stopping && driver->serving && driver->requests == 0 &&
-      driver->early_count == 0 && main != NULL &&
+      driver->early_first == NULL && main != NULL &&
       main->wait == BRIDGE__WAIT_STOP) {
     bridge__task_wake(worker, main, BRIDGE_OK);
   }

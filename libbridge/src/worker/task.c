@@ -113,32 +113,8 @@ static bool grow(bridge__driver *driver)
   return true;
 }
 
-static bridge_status borrow_coroutine(bridge_worker *worker, bridge__task *task)
-{
-  bridge__driver *driver = &worker->driver;
-  if (driver->spare_count > 0) {
-    driver->spare_count--;
-    task->L = driver->spares[driver->spare_count].L;
-    task->anchor = driver->spares[driver->spare_count].anchor;
-    return BRIDGE_OK;
-  }
-  return bridge__state_thread(worker->state, &task->L, &task->anchor);
-}
-
-static void return_coroutine(bridge_worker *worker, bridge__task *task)
-{
-  bridge__driver *driver = &worker->driver;
-  size_t most = sizeof(driver->spares) / sizeof(driver->spares[0]);
-  bool finished = lua_status(task->L) == LUA_OK && lua_gettop(task->L) == 0;
-  if (finished && driver->spare_count < most) {
-    driver->spares[driver->spare_count].L = task->L;
-    driver->spares[driver->spare_count].anchor = task->anchor;
-    driver->spare_count++;
-    return;
-  }
-  bridge__state_drop_thread(worker->state, task->L, task->anchor);
-}
-
+/* The coroutine is new: scripts may have kept a finished one, as a key, or with a
+   hook in it. */
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
 {
   _Static_assert(sizeof(bridge__task) <= BRIDGE__BLOCK_SIZE, "one block");
@@ -152,7 +128,8 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   }
   uint32_t index = driver->vacant[driver->vacant_count - 1];
   *task = (bridge__task){.index = index, .deadline = INT64_MAX};
-  bridge_status status = borrow_coroutine(worker, task);
+  bridge_status status =
+      bridge__state_thread(worker->state, &task->L, &task->anchor);
   if (status != BRIDGE_OK) {
     bridge__block_put(task);
     return status;
@@ -187,7 +164,7 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   }
   driver->tasks[task->index] = NULL;
   driver->vacant[driver->vacant_count++] = task->index;
-  return_coroutine(worker, task);
+  bridge__state_drop_thread(worker->state, task->L, task->anchor);
   bridge_message_release(task->answer);
   bridge_message_release(task->request);
   bridge__release(task->reply);
@@ -289,8 +266,6 @@ void bridge__task_free_all(bridge_worker *worker)
       bridge__task_drop(worker, driver->tasks[i]);
     }
   }
-  /* The spare coroutines go with the state. */
-  driver->spare_count = 0;
   bridge__free(driver->tasks);
   bridge__free(driver->timers);
   bridge__free(driver->vacant);

@@ -50,6 +50,8 @@ static void worker_destroy(void *object)
     return;
   }
   if (worker->state != NULL && bridge__worker_enter(worker) == BRIDGE_OK) {
+    /* So that nothing in it makes who drops it wait. */
+    bridge__interrupt_request(&worker->interrupt);
     bridge__worker_finish(worker);
   }
   free_parts(worker);
@@ -78,7 +80,6 @@ static bridge_status make_inbox(bridge_worker *worker,
   bridge_queue_options_init(&inbox);
   inbox.items = options->inbox_items;
   inbox.bytes = options->inbox_bytes;
-  worker->inbox_items = inbox.items == 0 ? 65536 : inbox.items;
   if (options->drive == BRIDGE_DRIVE_HOST) {
     inbox.waker_kind = options->waker_kind;
   }
@@ -283,7 +284,7 @@ bridge_status bridge_worker_memory(const bridge_worker *worker,
   }
   bridge__mutex *mutex = (bridge__mutex *)(uintptr_t)&worker->mutex;
   bridge__mutex_lock(mutex);
-  if (worker->state != NULL) {
+  if (!worker->closed) {
     bridge_state_memory(worker->state, used, peak, limit);
   } else {
     if (used != NULL) {
@@ -420,47 +421,88 @@ bridge_status bridge_worker_join(bridge_worker *worker,
   return worker->outcome;
 }
 
+/* Wait for what a host's worker waits for, or for another thread that steps it. */
+static bridge_status pause_stepping(bridge_worker *worker,
+                                    bridge_status stepped,
+                                    int left)
+{
+  int wanted = 0;
+  if (stepped == BRIDGE_EBUSY) {
+    return wait_for_end(worker, left < 10 ? left : 10);
+  }
+  bridge_worker_timeout(worker, &wanted);
+  bridge_status status =
+      bridge_waker_wait(bridge_worker_waker(worker),
+                        wanted >= 0 && wanted < left ? wanted : left);
+  /* The host may have closed it, to be woken no more. */
+  return status == BRIDGE_ECLOSED ? wait_for_end(worker, left < 10 ? left : 10)
+                                  : status;
+}
+
 /* Step a host's worker until it has ended or the time is over. */
 static bridge_status step_until(bridge_worker *worker, int64_t deadline)
 {
-  bridge_waker *waker = bridge_worker_waker(worker);
   for (;;) {
     bridge_status status = bridge_worker_step(worker, 0);
-    if (status != BRIDGE_OK && status != BRIDGE_EEMPTY) {
-      return status;
+    if (status == BRIDGE_ECLOSED) {
+      return BRIDGE_OK;
     }
     int left = bridge__remaining(deadline);
     if (left == 0) {
       return BRIDGE_ETIMEDOUT;
     }
-    int wanted = 0;
-    bridge_worker_timeout(worker, &wanted);
-    if (status == BRIDGE_EEMPTY) {
-      int wait = wanted >= 0 && wanted < left ? wanted : left;
-      bridge_waker_wait(waker, wait);
+    if (status != BRIDGE_OK) {
+      status = status == BRIDGE_EEMPTY || status == BRIDGE_EBUSY
+                   ? pause_stepping(worker, status, left)
+                   : status;
+    }
+    if (status != BRIDGE_OK && status != BRIDGE_ETIMEDOUT) {
+      return status;
     }
   }
 }
 
-static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
+/* End it wherever it is, which is possible since nobody runs it. */
+static bridge_status end_stepped(bridge_worker *worker)
 {
-  bridge_status status = BRIDGE_OK;
-  if (worker->driver.started) {
-    status = step_until(worker, bridge__deadline(grace_ms));
-    if (status == BRIDGE_ETIMEDOUT) {
-      bridge_worker_cancel(worker);
-      status = step_until(worker, bridge__deadline(grace_ms));
-    }
-    if (status == BRIDGE_ECLOSED) {
-      return BRIDGE_OK;
-    }
-  }
-  /* Nobody else runs it, so that it can be ended wherever it is. */
-  status = bridge__worker_enter(worker);
+  bridge_status status = bridge__worker_enter(worker);
   if (status == BRIDGE_OK) {
+    bridge__interrupt_request(&worker->interrupt);
     bridge__worker_finish(worker);
   }
+  if (status == BRIDGE_EBUSY) {
+    return BRIDGE_ETIMEDOUT; /* somebody does run it */
+  }
   return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
+}
+
+/* One that was never stepped need not be begun. */
+static bridge_status end_unstarted(bridge_worker *worker)
+{
+  bridge_status status = bridge__worker_enter(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (!worker->driver.started) {
+    bridge__worker_finish(worker);
+    return BRIDGE_OK;
+  }
+  bridge__hold_leave(&worker->state->hold);
+  return BRIDGE_EBUSY;
+}
+
+static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = end_unstarted(worker);
+  if (status == BRIDGE_OK) {
+    return status;
+  }
+  status = step_until(worker, bridge__deadline(grace_ms));
+  if (status == BRIDGE_ETIMEDOUT) {
+    bridge_worker_cancel(worker);
+    status = step_until(worker, bridge__deadline(grace_ms));
+  }
+  return status == BRIDGE_ETIMEDOUT ? end_stepped(worker) : status;
 }
 
 static bridge_status close_threaded(bridge_worker *worker, int grace_ms)

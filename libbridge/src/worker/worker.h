@@ -74,20 +74,14 @@ typedef struct bridge__driver {
   bridge__task *ready_first;
   bridge__task *ready_last;
   bridge_node *early_first; /* requests that came before bridge.serve */
-  bridge_node *early_last;
-  size_t early_count;
-  bridge__task **tasks; /* by index; NULL where free */
-  uint32_t *vacant;     /* indexes that are free, as a stack */
+  bridge_node *early_last;  /* they still count against the inbox's bounds */
+  bridge__task **tasks;     /* by index; NULL where free */
+  uint32_t *vacant;         /* indexes that are free, as a stack */
   size_t vacant_count;
   uint32_t *generations; /* by index: how many waits began there */
   size_t task_capacity;
   bridge__task **timers; /* binary heap by deadline */
   size_t timer_count;
-  struct {
-    lua_State *L;
-    int anchor;
-  } spares[16]; /* finished coroutines, to be used again */
-  size_t spare_count;
 } bridge__driver;
 
 struct bridge_worker {
@@ -95,7 +89,6 @@ struct bridge_worker {
   uint64_t id;
   char *name;
   bridge_drive drive;
-  size_t inbox_items;
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
@@ -104,7 +97,8 @@ struct bridge_worker {
   bridge_thread *thread; /* NULL for a host's worker */
   bridge__mutex mutex;
   bridge__condition ended;
-  bridge_state *state; /* guarded by mutex; NULL once ended */
+  bool closed;         /* guarded by mutex: the state is only the driver's */
+  bridge_state *state; /* the driver's once it is closed; NULL once ended */
   size_t final_peak;   /* guarded by mutex */
   size_t final_limit;  /* guarded by mutex */
   /* Written before the phase becomes BRIDGE_WORKER_ENDED, never after. */
@@ -189,7 +183,7 @@ void bridge__task_free_all(bridge_worker *worker);
 void bridge__service_resume(bridge_worker *worker,
                             bridge__task *task,
                             int arguments);
-/* Handle a message of the inbox.  Takes it. */
+/* Handle a message of the inbox, whose room it still has.  Takes it. */
 void bridge__service_receive(bridge_worker *worker, bridge_message *message);
 /* Begin a request that came before bridge.serve; false if there is none. */
 bool bridge__service_early(bridge_worker *worker);
