@@ -46,7 +46,7 @@ ENDS = {
     "with a view": ("v = memoryview(bridge.Buffer(10))", 0),
     "within a loop": (
         "async def main():\n"
-        "  asyncio.ensure_future(serving[0].acall('x'))\n"
+        "  asyncio.ensure_future(forever[0].acall('x'))\n"
         "  await asyncio.sleep(0)\n"
         "asyncio.run(main())",
         0,

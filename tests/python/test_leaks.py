@@ -30,8 +30,8 @@ def settle(measure, at_most):
 
 
 # The smallest object has 16 bytes; tables that grow once have some thousands.
-ROUNDS = 1000
-LEFT = 15000
+ROUNDS = 3000
+LEFT = 30000
 
 
 def grown(work, rounds=ROUNDS):
