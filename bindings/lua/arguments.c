@@ -92,6 +92,15 @@ bool bridge__face_integer(lua_State *L,
   return true;
 }
 
+bool bridge__face_boolean(lua_State *L, int index, bool *out)
+{
+  if (lua_type(L, index) != LUA_TBOOLEAN) {
+    return expected(L, index, "true or false");
+  }
+  *out = lua_toboolean(L, index) != 0;
+  return true;
+}
+
 bool bridge__face_choice(lua_State *L,
                          int index,
                          const char *const *names,

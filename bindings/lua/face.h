@@ -11,10 +11,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility push(hidden)
-#endif
-
 /* A message that a script holds.  It is an object like the handles, but no
    handle: it has one owner and cannot cross. */
 #define BRIDGE__FACE_MESSAGE ((bridge_handle_kind)64)
@@ -29,7 +25,8 @@ void bridge__face_objects(lua_State *L);
 void bridge__face_methods(lua_State *L, bridge_handle_kind kind);
 
 /* Push an object that owns the caller's reference; nil for NULL.  If there is no
-   memory for it, the reference is dropped before the error is raised. */
+   memory for it, or the state closes, the reference is dropped before the error is
+   raised. */
 void bridge__face_give(lua_State *L, bridge_handle_kind kind, void *handle);
 
 /* The handle of the object at an index.  If it is something else, false, and the
@@ -64,6 +61,8 @@ bool bridge__face_choice(lua_State *L,
                          int index,
                          const char *const *names,
                          int *out);
+/* true or false, and nothing that merely counts as one. */
+bool bridge__face_boolean(lua_State *L, int index, bool *out);
 /* A string without NULs, or nil, which is NULL. */
 bool bridge__face_text(lua_State *L, int index, const char **out);
 /* A string, or nil, which is NULL if `optional`. */
@@ -99,13 +98,10 @@ extern const luaL_Reg bridge__face_language[];       /* language.c */
 /* ---- Opening (open.c) ------------------------------------------------------ */
 
 /* What SWIG made: pushes the module's table. */
-int bridge__face_generated(lua_State *L);
+void bridge__face_generated(lua_State *L);
 
-/* A lua_CFunction that opens "bridge.core", safe on many threads at once. */
+/* A lua_CFunction that opens "bridge.core", safe on many threads at once: it
+   keeps everything in the state. */
 int bridge__face_open(lua_State *L);
-
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility pop
-#endif
 
 #endif

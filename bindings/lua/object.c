@@ -171,9 +171,22 @@ bool bridge__face_message(lua_State *L, int index, bridge_message ***out)
 
 /* ---- Onto the stack ------------------------------------------------------- */
 
+/* While a state closes, Lua finalizes nothing that is new: the reference would
+   never be dropped. */
+static void check_open(lua_State *L)
+{
+  lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
+  const bool *closing = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (closing != NULL && *closing) {
+    luaL_error(L, "the state is closing: it makes no objects any more");
+  }
+}
+
 /* An object without a handle. */
 static object *push_empty(lua_State *L, bridge_handle_kind kind)
 {
+  check_open(L);
   object *made = lua_newuserdatauv(L, sizeof(*made), 0);
   made->kind = kind;
   made->handle = NULL;

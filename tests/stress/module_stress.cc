@@ -1,5 +1,6 @@
-/* SWIG's initialiser writes tables of the whole process.  The first time is the
-   dangerous one, so each round is a process of its own. */
+/* The module is opened by many threads, and in the middle of a fork.  What the
+   whole process shares, if there is anything, is made the first time, so each
+   round is a process of its own. */
 #include <bridge/bridge.h>
 
 #include <gtest/gtest.h>
@@ -109,6 +110,84 @@ bool open_at_once(const std::vector<Runner> &runners)
   return good == kThreads;
 }
 
+/* ---- A fork in the middle ---- */
+
+/* Stops at one allocation of the state, until it may go on. */
+struct Stopper {
+  int allocations = 0; /* still to come before it */
+  std::atomic<bool> stopped{false};
+  std::atomic<bool> go{false};
+};
+
+void *allocate(void *user, void *block, size_t, size_t size)
+{
+  auto *stopper = static_cast<Stopper *>(user);
+  if (size == 0) {
+    std::free(block);
+    return nullptr;
+  }
+  if (stopper->allocations > 0 && --stopper->allocations == 0) {
+    stopper->stopped = true;
+    while (!stopper->go) {
+      std::this_thread::yield();
+    }
+  }
+  return std::realloc(block, size);
+}
+
+/* Opens the module in a state whose allocations from then on are counted. */
+bool open_stopping(Stopper *stopper, int allocations)
+{
+  lua_State *L = lua_newstate(allocate, stopper);
+  luaL_openlibs(L);
+  luaL_loadstring(L, "return assert(package.loadlib(... .. '/bridge/core.so',"
+                     " 'luaopen_bridge_core'))");
+  lua_pushstring(L, LUA_TREE);
+  bool good = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  stopper->allocations = allocations;
+  good = good && lua_pcall(L, 0, 1, 0) == LUA_OK;
+  bool reached = stopper->allocations == 0;
+  stopper->allocations = 0;
+  lua_close(L);
+  return good && reached;
+}
+
+/* Whether a child can open the module that a thread of its parent was opening. */
+bool open_in_child()
+{
+  std::fflush(nullptr);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(30);
+    Barrier barrier;
+    barrier.ready = kThreads;
+    std::string text;
+    _exit(run_as_host(&barrier, &text) ? 0 : 1);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
+}
+
+/* In a process that never opened it: the exit code. */
+int fork_while_opening(int allocations)
+{
+  Stopper stopper;
+  std::atomic<bool> opened{false};
+  std::atomic<bool> done{false};
+  std::thread thread([&] {
+    opened = open_stopping(&stopper, allocations);
+    done = true;
+  });
+  while (!stopper.stopped && !done) {
+    std::this_thread::yield();
+  }
+  bool good = open_in_child();
+  stopper.go = true;
+  thread.join();
+  return good ? (opened ? 0 : 2) : 1;
+}
+
 void rounds(int count, const std::vector<Runner> &runners)
 {
   for (int round = 0; round < count; round++) {
@@ -142,6 +221,26 @@ TEST(Module, OpensInManyOfOurStatesAtOnce)
 TEST(Module, OpensInBothKindsOfStatesAtOnce)
 {
   rounds(50, {run_as_host, run_as_state});
+}
+
+TEST(Module, OpensInAChildOfAForkThatCameInTheMiddle)
+{
+  int code = 0;
+  for (int allocations = 1; code == 0; allocations += 7) {
+    std::fflush(nullptr);
+    pid_t process = fork();
+    ASSERT_GE(process, 0);
+    if (process == 0) {
+      alarm(120);
+      _exit(fork_while_opening(allocations));
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(process, &status, 0), process);
+    ASSERT_TRUE(WIFEXITED(status)) << "at allocation " << allocations;
+    code = WEXITSTATUS(status);
+    ASSERT_NE(code, 1) << "at allocation " << allocations;
+    ASSERT_TRUE(code == 0 || allocations > 50); /* 2: so many there are not */
+  }
 }
 
 TEST(Module, OpensAgainAfterTheLastStateClosed)

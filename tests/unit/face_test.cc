@@ -203,6 +203,57 @@ TEST(LuaFace, OpensBesideGlobalsThatAreGuarded)
   EXPECT_EQ(outcome.status, BRIDGE_OK) << outcome.text;
 }
 
+/* What a finalizer makes then would never be finalized. */
+TEST(LuaFace, MakesNoObjectsWhileTheStateCloses)
+{
+  Owned<bridge_queue> queue = make_queue();
+  bridge_buffer *bytes = nullptr;
+  ASSERT_EQ(bridge_buffer_copy(&bytes, "x", 1), BRIDGE_OK);
+  Owned<bridge_buffer> buffer(bytes);
+  bridge_message *message = with_handle(BRIDGE_HANDLE_BUFFER, buffer.get());
+  ASSERT_EQ(bridge_queue_push(queue.get(), &message), BRIDGE_OK);
+  Owned<bridge_state> state = make_state();
+  Outcome outcome =
+      run(state.get(),
+          "local q = ...\n"
+          "local bridge = require 'bridge'\n"
+          "local b, w = bridge.buffer 'x', bridge.waker 'condition'\n"
+          "local function finalize(loud)\n"
+          "  local made = {\n"
+          "    pcall(bridge.queue), pcall(bridge.buffer, 8),\n"
+          "    pcall(bridge.buffer, 'bytes'), pcall(bridge.waker),\n"
+          "    pcall(bridge.worker, 'return 1'), pcall(q.waker, q) }\n"
+          "  local _, text = pcall(bridge.queue)\n"
+          "  local _, why = q:pop(0)\n"
+          "  if loud then q:push(made, text, why) end\n"
+          "end\n"
+          "keep = setmetatable({}, { __gc = function() finalize(true) end })\n"
+          "do\n"
+          "  setmetatable({}, { __gc = function() bridge.queue() ran = true "
+          "end })\n"
+          "end\n"
+          "collectgarbage() collectgarbage()\n"
+          "assert(ran, 'objects are made by other finalizers')\n",
+          with_handle(BRIDGE_HANDLE_QUEUE, queue.get()));
+  ASSERT_EQ(outcome.status, BRIDGE_OK) << outcome.text;
+  state.reset();
+
+  /* The message with the handle is still there, and the report behind it. */
+  ASSERT_EQ(bridge_queue_count(queue.get()), 2U);
+  ASSERT_EQ(bridge_queue_pop(queue.get(), &message, 0), BRIDGE_OK);
+  EXPECT_EQ(bridge_message_slot_count(message), 1U);
+  bridge_message_release(message);
+  state = make_state();
+  outcome = run(state.get(),
+                "local made, text, why = (...):pop(0)\n"
+                "assert(#made == 6 or #made == 7, #made)\n"
+                "for i = 1, 6 do assert(made[i] == false, i) end\n"
+                "assert(text:find 'the state is closing', text)\n"
+                "assert(why:find 'the state is closing', why)\n",
+                with_handle(BRIDGE_HANDLE_QUEUE, queue.get()));
+  EXPECT_EQ(outcome.status, BRIDGE_OK) << outcome.text;
+}
+
 /* From too little memory to enough, in small steps: each allocation fails once,
    none of them may lose a message or crash. */
 TEST(LuaFace, SurvivesTheLackOfMemory)

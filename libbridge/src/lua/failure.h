@@ -6,10 +6,6 @@
 
 #include <lua.h>
 
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility push(hidden)
-#endif
-
 /* The metatable of those tables, in the registry; made by the module "bridge". */
 #define BRIDGE__ERROR "bridge.ErrorTable"
 
@@ -22,9 +18,5 @@ int bridge__push_failure(lua_State *L,
                          bridge_status status,
                          const bridge_error *error,
                          const char *worker);
-
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility pop
-#endif
 
 #endif

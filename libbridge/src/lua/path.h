@@ -7,10 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility push(hidden)
-#endif
-
 #define BRIDGE__PATH_SIZE 512
 
 /* Text that never overflows: what does not fit is left out, and three dots say
@@ -33,9 +29,5 @@ void bridge__path_in_key(bridge__path *path);
 void bridge__path_upvalue(bridge__path *path, const char *name);
 /* ": " and the reason, for which room is kept. */
 void bridge__path_end(bridge__path *path, const char *reason);
-
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility pop
-#endif
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "lua/libraries.h"
+#include "lua/values.h"
 #include "message/error.h"
 
 #include <lauxlib.h>
@@ -54,6 +55,7 @@ static bridge_status check(const bridge_state_options *options,
 }
 
 typedef struct opening {
+  bridge_state *state;
   const bridge_state_options *options;
   unsigned set;
 } opening;
@@ -62,6 +64,8 @@ static int open_protected(lua_State *L)
 {
   const opening *o = lua_touserdata(L, 1);
   lua_settop(L, 0);
+  lua_pushlightuserdata(L, &o->state->closing);
+  lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
   bridge__libraries_open(L, o->options, o->set);
   return 0;
 }
@@ -138,7 +142,7 @@ static bridge_status fill(bridge_state *state,
     return BRIDGE_ENOMEM;
   }
   lua_setwarnf(state->main, write_warning, state);
-  const opening o = {options, set};
+  const opening o = {state, options, set};
   bridge_status status = open_libraries(state, &o, error);
   if (status == BRIDGE_OK) {
     arm(state, options->memory_limit);
@@ -146,10 +150,17 @@ static bridge_status fill(bridge_state *state,
   return status;
 }
 
+/* Finalizers run now. */
+static void close_lua(bridge_state *state)
+{
+  state->closing = true;
+  lua_close(state->main);
+}
+
 static void destroy(bridge_state *state)
 {
   if (state->main != NULL) {
-    lua_close(state->main);
+    close_lua(state);
   }
   bridge__hold_destroy(&state->hold);
   bridge__free(state->name);
@@ -212,7 +223,7 @@ void bridge_state_release(bridge_state *state)
        middle of something: then only the small parts can go.  The mutex may be
        locked for ever and is left alone. */
     if (state->hold.holder == NULL) {
-      lua_close(state->main);
+      close_lua(state);
     }
     bridge__free(state->name);
     bridge__free(state);

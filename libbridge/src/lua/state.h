@@ -19,6 +19,7 @@ struct bridge_state {
   bool tracebacks;
   bool warnings; /* whether `warn` writes: it was told "@on" */
   bool warning;  /* `warn` is in the middle of a line */
+  bool closing;  /* lua_close runs; see BRIDGE__CLOSING */
 };
 
 /* All of these want the state held.  They never raise. */

@@ -11,10 +11,6 @@
 
 #include <lua.h>
 
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility push(hidden)
-#endif
-
 /* How the module "bridge" of a state shows handles.  Its address stands in the
    registry, as light userdata, under BRIDGE__HANDLES. */
 typedef struct bridge__handles {
@@ -27,6 +23,11 @@ typedef struct bridge__handles {
 } bridge__handles;
 
 #define BRIDGE__HANDLES "bridge.handles"
+
+/* Whether the state closes: a bool that stands in the registry under this name,
+   as light userdata.  What finalizers make then is never finalized, so that no
+   object is made any more.  Only states of libbridge have it. */
+#define BRIDGE__CLOSING "bridge.closing"
 
 /* Append the `count` values from stack index `first` on.  Never raises, calls no
    metamethod.  On failure the message is as it was, and a string is pushed that
@@ -49,9 +50,5 @@ bridge_status bridge__pack_as(lua_State *L,
 bridge_status bridge__unpack(lua_State *L,
                              const bridge_message *message,
                              int *count);
-
-#if defined(__GNUC__) && !defined(_WIN32)
-#pragma GCC visibility pop
-#endif
 
 #endif
