@@ -19,8 +19,9 @@ static int type_of(lua_State *L)
 {
   luaL_checkany(L, 1);
   if (lua_type(L, 1) == LUA_TUSERDATA &&
-      luaL_getmetafield(L, 1, "__name") == LUA_TSTRING) {
-    return 1;
+      luaL_getmetafield(L, 1, "__name") == LUA_TSTRING &&
+      strncmp(lua_tostring(L, -1), "bridge.", strlen("bridge.")) == 0) {
+    return 1; /* no other's name, which could be "number" */
   }
   lua_pushstring(L, luaL_typename(L, 1));
   return 1;
@@ -44,6 +45,37 @@ static int unknown_key(lua_State *L)
     lua_pop(L, 1);
   }
   return 0;
+}
+
+/* copy(table): all its own pairs, past any metamethod. */
+static int copy_table(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, 2);
+  }
+  return 1;
+}
+
+/* whole(value): a number as an integer, if it is one; or nil. */
+static int whole(lua_State *L)
+{
+  int is_integer = 0;
+  lua_Integer value = 0;
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    value = lua_tointegerx(L, 1, &is_integer);
+  }
+  if (is_integer) {
+    lua_pushinteger(L, value);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
 }
 
 /* next(table [, key]) */
@@ -77,13 +109,15 @@ static int try_call(lua_State *L)
   return lua_gettop(L);
 }
 
-/* shift(distance, values..., place): the place moved by the distance. */
+/* shift(distance, values..., place): the place moved by the distance; what does
+   not fit wraps around, as sums do in Lua. */
 static int shift_last(lua_State *L)
 {
   lua_Integer distance = luaL_checkinteger(L, 1);
   lua_Integer place = luaL_checkinteger(L, -1);
   lua_pop(L, 1);
-  lua_pushinteger(L, place + distance);
+  lua_pushinteger(L,
+                  (lua_Integer)((lua_Unsigned)place + (lua_Unsigned)distance));
   return lua_gettop(L) - 1;
 }
 
@@ -163,10 +197,18 @@ static int statuses(lua_State *L)
 }
 
 const luaL_Reg bridge__face_language[] = {
-    {"raise", raise_error},       {"type_of", type_of},
-    {"unknown_key", unknown_key}, {"next", next_pair},
-    {"is_text", is_text},         {"try", try_call},
-    {"shift", shift_last},        {"library", library},
-    {"preloaded", preloaded},     {"sleep", sleep_here},
-    {"statuses", statuses},       {NULL, NULL},
+    {"raise", raise_error},
+    {"type_of", type_of},
+    {"unknown_key", unknown_key},
+    {"copy", copy_table},
+    {"whole", whole},
+    {"next", next_pair},
+    {"is_text", is_text},
+    {"try", try_call},
+    {"shift", shift_last},
+    {"library", library},
+    {"preloaded", preloaded},
+    {"sleep", sleep_here},
+    {"statuses", statuses},
+    {NULL, NULL},
 };

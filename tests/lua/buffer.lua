@@ -63,6 +63,51 @@ check.raises("outside of the buffer", n.unpack, n, "B", -65)
 check.raises("do not fit", n.pack, n, "i8", 58, 1)
 check.raises("invalid format", n.unpack, n, "?", 1)
 
+-- Aligned: from any place as string.unpack and string.pack do it with all bytes.
+do
+  local bytes = ""
+  for byte = 1, 80 do
+    bytes = bytes .. string.char(byte)
+  end
+  local a = bridge.buffer(bytes)
+  for _, format in ipairs { "!4 i4", "!2 i1 i2", "!8 i1 d i2", "!16 i1 i16 i1",
+                            "! j Xj", "<!4 >i1 i4", "!8 i2 Xi8 i1",
+                            "!4 i1 s1 i4" } do
+    for position = 1, 40 do
+      local wanted = table.pack(pcall(string.unpack, format, bytes, position))
+      local got = table.pack(pcall(a.unpack, a, format, position))
+      if wanted[1] then
+        check.row(got, table.unpack(wanted, 1, wanted.n))
+      else -- 16 bytes that make no integer of Lua, or a string that is too long
+        check.truthy(not got[1])
+        check.equal(got[2]:match "%((.*)%)$", wanted[2]:match "%((.*)%)$")
+      end
+    end
+  end
+  for _, format in ipairs { "!4 i4", "!8 i1 d", "!2 i1 i2" } do
+    for position = 1, 40 do
+      a:write(1, bytes)
+      check.equal(a:pack(format, position, 7, 9), true)
+      local first, second = string.unpack(format, a:string(), position)
+      check.row({ first, n = 1 }, 7)
+      local size = #string.pack(format, 7, 9)
+      check.equal(second == 9 or second == 9.0 or format == "!4 i4", true)
+      check.equal(a:string(1, position - 1), bytes:sub(1, position - 1))
+      check.equal(a:string(position + size + 16), bytes:sub(position + size + 16))
+    end
+  end
+  check.raises("data string too short", a.unpack, a, "!8 i8", 74)
+  check.raises("do not fit", a.pack, a, "!8 i8", 74, 1)
+  check.raises("buffer.lua:%d+: pack: position 0 is outside", function()
+    a:pack("!8 i8", 0, 1)
+  end)
+  check.raises("pack: position %-1 is outside", a.pack, a, "B", -82, 1)
+  check.raises("buffer.lua:%d+: unpack: a position expected, got 1.5",
+               function() return (a:unpack("B", 1.5)) end)
+  check.raises("pack: a position expected, got nil", a.pack, a, "B")
+  check.raises("string expected", a.unpack, a, nil, 3)
+end
+
 -- Frozen for good.
 check.equal(b:freeze(), true)
 check.equal(b:freeze(), true)
@@ -112,8 +157,15 @@ check.truthy(tostring(b):match("^bridge.Buffer: .*%(11 bytes, frozen%)$"))
 -- Wrong contents.
 check.raises("buffer.lua:%d+: bridge.buffer: a string or a size",
              function() bridge.buffer() end)
-check.raises("a string or a size", bridge.buffer, -1)
-check.raises("a string or a size", bridge.buffer, 1.5)
+for _, case in ipairs {
+  { -1, "from 0 on expected, got %-1$" }, { 1.5, "got 1.5$" },
+  { 2^63, "got 9.2233720368548e%+18, which is too large$" },
+  { -2^70, "from 0 on expected, got %-1.1805916207174e%+21$" },
+  { 1 / 0, "got inf" }, { 0 / 0, "got %-?nan" },
+} do
+  check.raises("buffer.lua:%d+: bridge.buffer: the size: .*" .. case[2],
+               function() return (bridge.buffer(case[1])) end)
+end
 check.raises("a string or a size", bridge.buffer, {})
 check.failed("ELIMIT", bridge.buffer(math.maxinteger))
 

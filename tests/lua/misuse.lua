@@ -110,6 +110,82 @@ check.equal(objects.Worker.name, "")
 check.equal(objects.Worker.id, 0)
 check.raises("released", objects.Worker.join, objects.Worker)
 
+-- Options count as they stand in the table: what its metamethods would say is not
+-- asked for, neither when they are checked nor later.
+local function sly(table, hidden)
+  return setmetatable(table, {
+    __index = hidden, __len = function() return 1 end,
+    __pairs = function() error "asked" end,
+  })
+end
+for _, hidden in ipairs { objects.Buffer, io.stdout, 5, "x" } do
+  local w = bridge.worker(sly({ "return 1" }, { binary_chunks = hidden,
+                                               memory_limit = hidden,
+                                               file = hidden }))
+  check.row(table.pack(w:join()), 1)
+  check.equal(bridge.queue(sly({}, { items = hidden, full = hidden })):push(1),
+              true)
+  w = bridge.worker { "return string", libraries = sly({}, { hidden }) }
+  check.row(table.pack(w:join()), nil)
+end
+
+-- Any argument of anything in the core may be a stranger.
+local strange = { io.stdout, objects.Buffer, objects.Queue, q:waker(),
+                  objects.Worker, function() end, {}, coroutine.create(print) }
+local function worker_with(place, stranger)
+  local row = { "n", "return 1", "n", nil, "thread", "default", 0, 0, 0, "", "",
+                "", 0, false, true, core.pack() }
+  row[place] = stranger
+  return core.Worker(table.unpack(row, 1, 16))
+end
+check.row(table.pack(worker_with(4, nil):join()), 1)
+for place = 1, 16 do
+  for _, stranger in ipairs(strange) do
+    check.raises("bad argument #" .. place .. " .*expected", worker_with, place,
+                 stranger)
+  end
+end
+check.raises("true or false expected, got userdata", worker_with, 14, io.stdout)
+check.raises("true or false expected, got number", worker_with, 15, 1)
+
+-- Every function that can be reached from the core without the debug library, but
+-- for those that would wait.
+local waits = { ["core.sleep"] = true, ["core.methods.Waker.wait"] = true }
+q:close()
+local seen = {}
+local function reach(value, name)
+  if seen[value] then
+    return
+  end
+  if type(value) == "table" then
+    seen[value] = true
+    for key, each in next, value do
+      reach(each, name .. "." .. tostring(key))
+    end
+    local meta = getmetatable(value)
+    if type(meta) == "table" then
+      reach(meta, name .. "!")
+    end
+  elseif type(value) == "function" and not waits[name] then
+    seen[value] = true
+    for _, stranger in ipairs(strange) do
+      pcall(value, stranger)
+      pcall(value, stranger, stranger)
+      pcall(value, stranger, "x", stranger)
+      pcall(value, stranger, 1, stranger, stranger, stranger, stranger)
+    end
+    check.truthy(true) -- and is still here
+  end
+end
+reach(core, "core")
+for _, object in ipairs(strange) do
+  check.truthy(tostring(object))
+end
+
+-- Sums wrap around, as Lua's do.
+check.row(table.pack(core.shift(math.maxinteger, "x", 1)), "x", math.mininteger)
+check.row(table.pack(core.shift(math.mininteger, -1)), math.maxinteger)
+
 -- Too many arguments, and the core by itself.
 check.raises("expected", q.close, q, 1)
 check.raises("", core.Queue)

@@ -163,6 +163,13 @@ check.raises("options expected", bridge.queue, 5)
 check.raises("'items': a whole number", bridge.queue, { items = -1 })
 check.raises("'items': a whole number", bridge.queue, { items = 1.5 })
 check.raises("'items': a whole number", bridge.queue, { items = "3" })
+for _, name in ipairs { "items", "bytes" } do
+  check.raises("queue.lua:%d+: bridge.queue: option '" .. name ..
+               "': a whole number from 1 on expected, got 0",
+               function() bridge.queue { [name] = 0 } end)
+  check.raises("from 1 on expected, got %-3", bridge.queue, { [name] = -3 })
+  check.raises("which is too large", bridge.queue, { [name] = 2^63 })
+end
 check.raises("'full': one of", bridge.queue, { full = "explode" })
 check.raises("'waker': one of .* or a bridge.Waker", bridge.queue,
              { waker = "callback" })

@@ -328,6 +328,13 @@ check.raises("'drive': one of", bridge.worker, { "", drive = "pool" })
 check.raises("'waker': one of", bridge.worker, { "", waker = "x" })
 check.raises("'memory_limit': a whole number", bridge.worker,
              { "", memory_limit = -1 })
+for _, name in ipairs { "inbox_items", "inbox_bytes", "stack_size" } do
+  check.raises("worker.lua:%d+: bridge.worker: option '" .. name ..
+               "': a whole number from 1 on expected, got 0",
+               function() bridge.worker { "", [name] = 0 } end)
+  check.raises("got %-1", bridge.worker, { "", [name] = -1 })
+end
+check.row(table.pack(run { "return 1", memory_limit = 0 }), 1) -- none
 check.raises("'binary_chunks': true or false", bridge.worker,
              { "", binary_chunks = 1 })
 check.raises("'%[?1%]?': a string or a function", bridge.worker, { 1 })

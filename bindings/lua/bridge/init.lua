@@ -51,10 +51,27 @@ end
 -- What an option may be: each gives the text of what is wrong, or nothing.
 local rules = {}
 
-function rules.count(value)
-  if type_of(value) ~= "number" or value < 0 or value % 1 ~= 0 then
-    return "a whole number from 0 on expected"
+local function whole_from(least, value)
+  local wanted = "a whole number from " .. least .. " on expected, got "
+  if type_of(value) ~= "number" then
+    return wanted .. type_of(value)
   end
+  local integer = core.whole(value)
+  if integer and integer < least or not integer and value < least then
+    return wanted .. value
+  elseif not integer then
+    return wanted .. value .. (value % 1 == 0 and ", which is too large" or "")
+  end
+end
+
+-- 0 means something: no limit, or no bytes.
+function rules.count(value)
+  return whole_from(0, value)
+end
+
+-- The default is what is left out, not 0.
+function rules.size(value)
+  return whole_from(1, value)
 end
 
 function rules.seconds(value)
@@ -126,7 +143,7 @@ function rules.chunk(value)
 end
 
 local queue_options = {
-  items = "count", bytes = "count", full = "full", timeout = "seconds",
+  items = "size", bytes = "size", full = "full", timeout = "seconds",
   waker = "queue_waker",
 }
 
@@ -134,12 +151,15 @@ local worker_options = {
   [1] = "chunk", source = "bytes", file = "text", name = "text",
   chunk_name = "text", libraries = "libraries", path = "text", cpath = "text",
   memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
-  stack_size = "count", drive = "drive", waker = "waker",
-  inbox_items = "count", inbox_bytes = "count",
+  stack_size = "size", drive = "drive", waker = "waker",
+  inbox_items = "size", inbox_bytes = "size",
 }
 
--- Misuse is reported where the public function was called: two levels up.
-local function check(name, options, known)
+-- The options as they were when they were checked: read once, past metamethods,
+-- and copied.  Misuse is reported where the public function was called: two levels
+-- up.
+local function checked(name, given, known)
+  local options = core.copy(given)
   local key = core.unknown_key(options, known)
   if key then
     raise(3, name .. ": unknown option '" .. key .. "'")
@@ -147,12 +167,17 @@ local function check(name, options, known)
   local value
   key, value = core.next(options)
   while key ~= nil do
+    if type_of(value) == "table" then
+      value = core.copy(value)
+      options[key] = value
+    end
     local wrong = rules[known[key]](value)
     if wrong then
       raise(3, name .. ": option '" .. key .. "': " .. wrong)
     end
     key, value = core.next(options, key)
   end
+  return options
 end
 
 -- ---- Worker -----------------------------------------------------------------
@@ -196,7 +221,12 @@ end
 -- a table of options: source, file or [1] (text or function); name, chunk_name,
 -- libraries (a list of names, or one string), path, cpath, memory_limit (bytes),
 -- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
--- inbox_items, inbox_bytes.
+-- inbox_items, inbox_bytes.  What is left out has its default; memory_limit = 0
+-- is no limit, the other sizes are at least 1.
+--
+-- There is no option for C modules to preload: an opener is a C function, and only
+-- C can hand one over (bridge_state_options).  A worker requires its C modules by
+-- its own cpath.
 --
 -- Returns the worker; or nil, message, code, error.
 function bridge.worker(chunk, ...)
@@ -208,7 +238,7 @@ function bridge.worker(chunk, ...)
     raise(2, "bridge.worker: a string, a function or options expected, got " ..
              found)
   end
-  check("bridge.worker", options, worker_options)
+  options = checked("bridge.worker", options, worker_options)
   local source, file, body = worker_chunk(options)
   local good, message = worker_arguments(body, ...)
   if not good then
@@ -318,7 +348,7 @@ local waker_of_queue, closed = Queue.waker, Queue.closed
 local next_value, next_packed = Queue.next_value, Queue.next_packed
 Queue.next_value, Queue.next_packed, Queue.unpop = nil, nil, nil
 
---- Create a queue.  Options: items, bytes (its bounds), full ("block", "fail" or
+--- Create a queue.  Options: items, bytes (its bounds, at least 1), full ("block", "fail" or
 -- "drop_oldest"), timeout (seconds that "block" waits), waker (a kind, or a
 -- waker).  Returns the queue; or nil, message, code.
 function bridge.queue(options)
@@ -327,7 +357,7 @@ function bridge.queue(options)
   elseif type_of(options) ~= "table" then
     raise(2, "bridge.queue: options expected, got " .. type_of(options))
   end
-  check("bridge.queue", options, queue_options)
+  options = checked("bridge.queue", options, queue_options)
   local waker, kind = options.waker, "condition"
   if type_of(waker) == "string" then
     waker, kind = nil, waker
@@ -364,10 +394,13 @@ function bridge.buffer(content)
   if type_of(content) == "string" then
     return core.copied(content)
   end
-  local wrong = rules.count(content)
-  if wrong then
+  if type_of(content) ~= "number" then
     raise(2, "bridge.buffer: a string or a size expected, got " ..
              type_of(content))
+  end
+  local wrong = rules.count(content)
+  if wrong then
+    raise(2, "bridge.buffer: the size: " .. wrong)
   end
   return core.Buffer(content)
 end
@@ -388,35 +421,67 @@ local function strings(name)
   return library
 end
 
--- Reading a few bytes must not copy them all, but how many a format takes is not
--- always known beforehand.
-local function part(self, library, format, position)
-  local fixed, size = core.try(library.packsize, format)
-  if fixed then
-    return self:string(position, position + size - 1)
+-- A place of a buffer of so many bytes, from 1 on.
+local function place(name, position, size)
+  local integer = core.whole(position)
+  if not integer then
+    raise(3, name .. ": a position expected, got " ..
+             (type_of(position) == "number" and position or type_of(position)))
   end
-  return self:string(position)
+  return integer < 0 and size + integer + 1 or integer
+end
+
+-- Values that are aligned stand at multiples of up to 16 bytes from the beginning
+-- of the buffer.
+local ALIGNMENT = 16
+
+local function aligned(library, format)
+  return type_of(format) == "string" and library.find(format, "!", 1, true)
+end
+
+-- The bytes from `first` on that hold what the format reads behind so many others.
+-- A few bytes are read without a copy of all, but how many a format takes is not
+-- always known beforehand.
+local function part(self, library, format, first, before)
+  local fixed, size = core.try(library.packsize, format)
+  if fixed and size <= size_of(self) then
+    return self:string(first, first + before + size - 1)
+  end
+  return self:string(first)
 end
 
 --- Read values at a place, as string.unpack does; the last result is the place
 -- behind them.
 function Buffer.unpack(self, format, position)
   local library, size = strings "unpack", size_of(self)
-  position = position or 1
-  if position < 0 then
-    position = size + position + 1
-  end
+  position = position == nil and 1 or place("unpack", position, size)
   if position < 1 or position > size + 1 then
     raise(2, "unpack: position " .. position .. " is outside of the buffer")
   end
-  return core.shift(position - 1,
-    library.unpack(format, part(self, library, format, position)))
+  local before, slack = 0, 0
+  if aligned(library, format) then
+    before = (position - 1) % ALIGNMENT
+    slack = ALIGNMENT -- what is skipped depends on where the reading begins
+  end
+  local first = position - before
+  return core.shift(first - 1, library.unpack(format,
+    part(self, library, format, first, before + slack), before + 1))
 end
 
---- Write values at a place, as string.pack makes them.
+--- Write values at a place, as string.pack makes them; what is skipped for the
+-- sake of alignment becomes zeros.
 function Buffer.pack(self, format, position, ...)
-  size_of(self) -- raises for what is no buffer
-  return self:write(position, strings("pack").pack(format, ...))
+  local library, size = strings "pack", size_of(self)
+  position = place("pack", position, size)
+  if position < 1 then
+    raise(2, "pack: position " .. position .. " is outside of the buffer")
+  end
+  local before = aligned(library, format) and (position - 1) % ALIGNMENT or 0
+  if before == 0 then
+    return self:write(position, library.pack(format, ...))
+  end
+  local bytes = library.pack("c" .. before .. format, "", ...)
+  return self:write(position, library.sub(bytes, before + 1))
 end
 
 -- ---- Waker ------------------------------------------------------------------
