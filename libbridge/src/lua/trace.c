@@ -49,8 +49,8 @@ static bridge_error *create_described(bridge_state *state, lua_State *L)
   static const char unknown[] = "(error object without a text)";
   lua_State *speaker = NULL;
   int anchor = LUA_NOREF;
-  bridge_status status = bridge__state_thread(state, &speaker, &anchor);
-  if (status != BRIDGE_OK || !lua_checkstack(L, 1)) {
+  if (!lua_checkstack(L, 1) ||
+      bridge__state_thread(state, &speaker, &anchor) != BRIDGE_OK) {
     return bridge__error_create(BRIDGE_ESCRIPT, unknown, sizeof unknown - 1);
   }
   lua_pushcfunction(speaker, describe);
