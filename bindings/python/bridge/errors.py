@@ -314,6 +314,7 @@ def _make_buffer(code: int, status: str, message: str) -> Error:
     kind = _classes.get(code, Error)
     if kind is Busy:
         kind = BufferBusy
+        message = "a view that can write the buffer is open"
     return kind(message, status=status, code=code)
 
 

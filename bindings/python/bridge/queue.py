@@ -61,15 +61,15 @@ class Queue(Handle[_core.Queue]):
 
     def __init__(
         self,
-        items: int = 0,
-        bytes: int = 0,
+        items: int | None = None,
+        bytes: int | None = None,
         full: str = "block",
         timeout: float | None = None,
         waker: str | Waker = "condition",
     ) -> None:
         """Make a queue.
 
-        Parameters: ``items`` and ``bytes`` are the most at once; 0 is 65,536 and
+        Parameters: ``items`` and ``bytes`` are the most at once; None is 65,536 and
         64 MiB.  ``full`` says what `push` does without room: ``"block"`` for at
         most ``timeout`` seconds, ``"fail"``, or ``"drop_oldest"``.  ``waker`` is
         a `Waker` of your own, for one queue only, or the kind of one.
@@ -80,14 +80,15 @@ class Queue(Handle[_core.Queue]):
         if full not in _POLICIES:
             names = ", ".join(map(repr, _POLICIES))
             raise InvalidError(f"full is one of {names}, not {full!r}")
-        if items < 0 or bytes < 0:
-            raise InvalidError("a queue has room for 0 (the default) or more")
+        for what, most in (("items", items), ("bytes", bytes)):
+            if most is not None and most < 1:
+                raise InvalidError(f"{what} is 1 or more, not {most!r}")
         own = waker if isinstance(waker, Waker) else None
         kind = _core.WAKER_DEFAULT if isinstance(waker, Waker) else kind_number(waker)
         self._hold(
             _core.Queue(
-                items,
-                bytes,
+                items or 0,
+                bytes or 0,
                 _POLICIES[full],
                 _milliseconds(timeout),
                 None if own is None else own._core,

@@ -51,16 +51,19 @@ class Memory(NamedTuple):
     """The limit; 0 for none."""
 
 
-def _size(what: str, size: int | str) -> int:
-    """Bytes, from a number or a text like "64MiB"."""
+def _size(what: str, size: int | str | None) -> int:
+    """Bytes, from a number or a text like "64MiB"; 0, which the library takes for
+    its default, from None."""
+    if size is None:
+        return 0
     if isinstance(size, str):
         match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", size)
         unit = _UNITS.get(match[2].upper()) if match else None
         if match is None or unit is None:
             raise InvalidError(f'{what} is bytes or a text like "64MiB", not {size!r}')
         size = int(match[1]) * unit
-    if not 0 <= size <= _SIZE_MAX:
-        raise InvalidError(f"{what} is 0 or more bytes, not {size!r}")
+    if not 1 <= size <= _SIZE_MAX:
+        raise InvalidError(f"{what} is 1 or more, not {size!r}")
     return size
 
 
@@ -98,11 +101,11 @@ class Worker(Handle[_core.Worker]):
         memory: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
-        stack_size: int | str = 0,
+        stack_size: int | str | None = None,
         drive: str = "thread",
         waker: str = "default",
-        inbox_items: int = 0,
-        inbox_bytes: int | str = 0,
+        inbox_items: int | None = None,
+        inbox_bytes: int | str | None = None,
     ) -> None:
         """Make a worker and start it.
 
@@ -114,7 +117,7 @@ class Worker(Handle[_core.Worker]):
         chunks, which can crash Lua.  ``tracebacks`` off makes errors cheaper.
         ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
         ``waker`` is the kind of descriptor that you watch.  ``inbox_items`` and
-        ``inbox_bytes`` bound the requests that wait; 0 is 65,536 and 64 MiB.
+        ``inbox_bytes`` bound the requests that wait; None is 65,536 and 64 MiB.
 
         Raises: `LuaSyntaxError`, `NotFound` (no such file or library),
         `NotShareableError`, `RangeError`, `LimitError` for an argument,
@@ -138,7 +141,7 @@ class Worker(Handle[_core.Worker]):
                 _names(libraries),
                 path,
                 cpath,
-                _size("memory", 0 if memory is None else memory),
+                _size("memory", memory),
                 binary_chunks,
                 tracebacks,
                 args,
@@ -251,9 +254,9 @@ class Worker(Handle[_core.Worker]):
 
     # ---- Driving
 
-    def step(self, budget: int = 0) -> bool:
+    def step(self, budget: int | None = None) -> bool:
         """Run a worker that you drive until it has to wait, or has handled
-        ``budget`` messages; 0 is 64.  Step once to begin, and again whenever its
+        ``budget`` messages; None is 64.  Step once to begin, and again whenever its
         descriptor is readable or the time of `timeout` is over.
 
         Returns: whether there is more to do; False if it waits.
