@@ -1,9 +1,24 @@
 # What our own code is compiled with.  Targets ask for it; nothing is global
 # but the sanitizers, which every object of a program has to share.
 
+# A ccache that cannot write its folder, as where the home is not writable,
+# compiles nothing: so it is tried, and each time anew.
 find_program(CCACHE ccache)
 mark_as_advanced(CCACHE)
+set(ccache_works FALSE)
 if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  set(trial "${PROJECT_BINARY_DIR}/CMakeFiles/ccache")
+  file(WRITE "${trial}.c" "int bridge_ccache_trial;\n")
+  execute_process(
+    COMMAND "${CCACHE}" "${CMAKE_C_COMPILER}" -c "${trial}.c" -o "${trial}.o"
+    RESULT_VARIABLE failure OUTPUT_QUIET ERROR_QUIET)
+  if(failure STREQUAL "0")
+    set(ccache_works TRUE)
+  else()
+    message(STATUS "ccache does not work here and is not used")
+  endif()
+endif()
+if(ccache_works)
   set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
 endif()

@@ -19,6 +19,9 @@ libraries=$(dirname -- "$(find_one 'libbridge.so.0')")
 echo "-- pkg-config"
 export PKG_CONFIG_PATH=$libraries/pkgconfig
 # The words come quoted by pkg-config, since this folder has spaces.
+case $(pkg-config --cflags libbridge) in
+*lua*) echo "the flags name Lua, which the headers do not need" >&2 && exit 1 ;;
+esac
 flags=()
 eval "flags=($(pkg-config --cflags --libs libbridge))"
 "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/tests/install/consumer.c" \
