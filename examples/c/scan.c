@@ -408,13 +408,22 @@ static tally print_table(const scan *job)
   return all;
 }
 
+static void print_speed(size_t workers, double megabytes, double seconds)
+{
+  if (megabytes < 1 || seconds < 0.2) {
+    printf("\ntoo little text to time\n");
+    return;
+  }
+  printf("\n%zu worker%s %.2f s %.1f MB/s\n", workers, workers == 1 ? "" : "s",
+         seconds, megabytes / seconds);
+}
+
 /* Returns the exit status: 0 if every file is somewhere. */
 static int report(scan *job, double seconds)
 {
   const tally all = print_table(job);
   names_print(&job->names, TOP);
-  printf("\n%zu workers %.2f s %.1f MB/s\n", job->count, seconds,
-         (double)all.bytes / 1e6 / seconds);
+  print_speed(job->count, (double)all.bytes / 1e6, seconds);
   printf("binary: %zu\nempty: %" PRId64 "\n", job->binary, all.empty);
   size_t scanned = (size_t)all.files;
   size_t skipped = job->found.skipped + job->binary;
@@ -444,7 +453,8 @@ static int scan_files(scan *job)
     return report(job, now() - begun);
   }
   if (interrupted) {
-    printf("stopped after %zu of %zu files\n", job->done, job->found.count);
+    printf("stopped after %zu of %zu file%s\n", job->done, job->found.count,
+           job->found.count == 1 ? "" : "s");
     return 130;
   }
   return EXIT_FAILURE;

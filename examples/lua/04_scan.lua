@@ -201,13 +201,22 @@ table.sort(names, function(a, b)
   end
   return a < b
 end)
-print(("\n%d different identifiers; the most frequent:"):format(#names))
+local function plural(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
+end
+
+print("\n" .. plural(#names, "different identifier")
+  .. (#names > 0 and "; the most frequent:" or ""))
 for i = 1, math.min(TOP, #names) do
   print(("  %-24s %9d"):format(names[i], counts[names[i]]))
 end
 
-print(("\n%d workers %.2f s %.1f MB/s"):format(
-  #workers, seconds, all.bytes / 1e6 / seconds))
+if all.bytes < 1e6 or seconds < 0.2 then
+  print("\ntoo little text to time")
+else
+  print(("\n%s %.2f s %.1f MB/s"):format(
+    plural(#workers, "worker"), seconds, all.bytes / 1e6 / seconds))
+end
 print(("binary: %d\nempty: %d"):format(binary, all.empty))
 for _, line in ipairs(failed) do
   print("  " .. line)

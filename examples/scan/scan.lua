@@ -12,7 +12,8 @@
 --   "binary", worker, file
 --   "failed", worker, file, why
 --   "names",  worker, { [identifier] = how often, ... }    any number of them
---   "told",   worker                                       no more of them
+--   "told",   worker, cpu       no more of them; the seconds of processor time
+--                               that were used so far, or nil
 
 local bridge = require "bridge"
 local number, results = ...
@@ -116,7 +117,15 @@ local function scan(first, paths)
   end
 end
 
+-- Linux keeps it for each thread, in nanoseconds; os.clock() is the process's.
+local function processor_time()
+  local file <close> = io.open("/proc/thread-self/schedstat")
+  local used = file and file:read("n")
+  return used and used / 1e9
+end
+
 local function names()
+  local cpu = processor_time()
   local portion, size = {}, 0
   for name, count in pairs(counts) do
     portion[name], size = count, size + 1
@@ -128,7 +137,7 @@ local function names()
   if size > 0 then
     assert(results:push("names", number, portion))
   end
-  assert(results:push("told", number))
+  assert(results:push("told", number, cpu))
 end
 
 return bridge.serve { scan = scan, names = names }

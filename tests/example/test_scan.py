@@ -234,9 +234,9 @@ def test_the_passes_agree_and_the_demo_says_so(tree, output):
     assert "\nworker 3 " in out
     assert "\n3 workers:\n" in out and "\n1 worker:\n" in out
     assert f"{tree}/closed: Permission denied\n" in out
-    assert re.search(r"^skipped: .*\b3 symbolic link\b", out, re.M)
-    assert re.search(r"^skipped: .*\b2 not a regular file\b", out, re.M)
-    assert re.search(r"^skipped: .*\b2 binary\b", out, re.M)
+    assert re.search(r"^skipped: .*\b3 symbolic links\b", out, re.M)
+    assert re.search(r"^skipped: .*\b2 special files\b", out, re.M)
+    assert re.search(r"^skipped: .*\b2 binary files\b", out, re.M)
 
 
 def test_a_log_has_no_control_characters(folder, output):
@@ -251,11 +251,62 @@ def test_a_log_has_no_control_characters(folder, output):
     assert all(c == "\n" or c.isprintable() for c in out)
 
 
+def test_names_that_are_not_utf8_are_counted(folder, output):
+    write(folder, {b"bad\xff.txt": b"x\n", b"good.txt": b"y\n"})
+    out = text(run("python", folder, output=output).stdout)
+    assert "\n1 name that is not UTF-8\n" in out
+    write(folder, {b"worse\xfe/\xc3\xbc.txt": b"z\n"})
+    out = text(run("python", folder, output=output).stdout)
+    assert "\n2 names that are not UTF-8\n" in out
+
+
+def test_little_text_is_not_timed(folder, output):
+    write(folder, {b"a.txt": b"1 2\n"})
+    out = text(run("python", folder, output=output).stdout)
+    assert out.startswith(f"1 file, 4 bytes, below\n  {folder}\n")
+    assert "\n  100%  1 of 1 file\n" in out
+    assert "\n0 different identifiers\n" in out
+    assert "\ntoo little text to time\n" in out
+    assert "speed-up" not in out and "MB/s" not in out and "frequent" not in out
+
+
+def test_a_speed_needs_text_and_time():
+    work = picture([(0.0, 1.0)], ["/r/a"]).many
+    work.workers[0].bytes, work.cpu = counts.TIMED_BYTES, [0.5]
+    assert work.timed and work.share(0) == 0.5
+    work.seconds = 0.1
+    assert not work.timed and work.share(0) is None
+    work.seconds, work.cpu = 1.0, [None]
+    assert work.timed and work.share(0) is None
+
+
+def test_links_are_left_out_of_what_there_is_to_do(folder, output):
+    write(folder, {b"a.txt": b"1\n", b"b.txt": b"2\n"})
+    os.symlink("a.txt", os.path.join(folder, "link"))
+    out = text(run("python", folder, output=output).stdout)
+    assert f"2 files, 4 bytes, below\n  {folder}\nleft out: 1 symbolic link\n" in out
+    assert "\nfound 3 = 2 scanned + 1 skipped + 0 failed\n" in out
+
+
+@pytest.mark.parametrize("columns", [10, 30, 50, 80, 200])
+def test_the_bar_fits_the_terminal(columns, monkeypatch, capsys):
+    work = picture([], ["/r/a"] * 123456).many
+    work.bars = [None] * 61728
+    monkeypatch.setenv("COLUMNS", str(columns))
+    scanning.Progress(work).bar()
+    line = capsys.readouterr().out
+    assert line.startswith("\r  ") and len(line) == columns
+    assert ("█" in line) == (columns >= 50)
+    assert "50%" in line
+
+
 def test_a_terminal_sees_a_bar(folder, output):
     write(folder, many_texts())
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*COMMANDS["python"], folder], stdout=theirs, env=environment(output)
+        [*COMMANDS["python"], folder],
+        stdout=theirs,
+        env={**environment(output), "COLUMNS": "80"},
     )
     os.close(theirs)
     seen = b""
@@ -361,12 +412,39 @@ def test_a_wrong_number_of_workers_is_refused(folder, output):
         assert "--workers" in text(result.stderr)
 
 
-def test_a_picture_that_cannot_be_written_is_an_error(folder, output):
+def test_a_picture_without_a_folder_is_refused_before_the_work(folder, output):
     write(folder, {b"a.txt": b"a\n", b"file": b"x\n"})
-    result = run("python", folder, output=os.path.join(folder, "file", "below"))
+    for place in ("file/below", "nowhere", "nowhere/some.svg"):
+        result = run("python", folder, output=os.path.join(folder, place))
+        assert result.returncode == 2
+        assert "no folder for the picture" in text(result.stderr)
+        assert result.stdout == b""
+        assert not os.path.exists(os.path.join(folder, "nowhere"))
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(folder, output):
+    write(folder, {b"a.txt": b"a\n"})
+    os.makedirs(os.path.join(output, "demo.svg"))
+    result = run("python", folder, output=output)
     assert result.returncode == 1
-    assert "Not a directory" in text(result.stderr)
+    assert "Is a directory" in text(result.stderr)
     assert "Traceback" not in text(result.stderr)
+
+
+def test_a_folder_without_a_name_is_refused(output):
+    result = run("python", "", output=output)
+    assert result.returncode == 2
+    assert "without a name" in text(result.stderr)
+
+
+def test_a_closed_output_is_no_failure(folder, output):
+    write(folder, {b"a.txt": b"a\n"})
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMANDS["python"], folder]
+    result = subprocess.run(
+        shell, stderr=subprocess.PIPE, timeout=LONG, env=environment(output)
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert os.path.exists(os.path.join(output, "demo.svg"))
 
 
 def test_nobody_reads_to_the_end(folder, output):

@@ -89,8 +89,10 @@ static int compare(const void *left, const void *right)
 
 void names_print(names *table, size_t most)
 {
-  printf("\n%zu different identifiers; the most frequent:\n", table->count);
-  if (table->capacity == 0) {
+  printf("\n%zu different identifier%s", table->count,
+         table->count == 1 ? "" : "s");
+  puts(table->count == 0 ? "" : "; the most frequent:");
+  if (table->count == 0) {
     return;
   }
   /* Sorting ends its use as a hash table. */

@@ -4,12 +4,12 @@ import os
 import time
 from dataclasses import dataclass, field
 from heapq import nsmallest
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 BATCH_FILES = 64
 BATCH_BYTES = 1 << 20
-# Opening a file costs about as much as scanning so many bytes of it.
-OPENING = 4096
+# Less than this says nothing about the speed.
+TIMED_BYTES, TIMED_SECONDS = 1_000_000, 0.2
 
 
 def batches(found):
@@ -38,7 +38,6 @@ class Totals:
     lines: int = 0
     words: int = 0
     bytes: int = 0
-    busy: float = 0.0
 
     def add(self, other):
         self.files += other.files
@@ -46,7 +45,6 @@ class Totals:
         self.lines += other.lines
         self.words += other.words
         self.bytes += other.bytes
-        self.busy += other.busy
 
 
 @dataclass
@@ -59,14 +57,15 @@ class Pass:
     identifiers: Dict[str, int] = field(default_factory=dict)
     binary: List[int] = field(default_factory=list)
     failed: List[Tuple[int, str]] = field(default_factory=list)
+    # Seconds that each worker was on a processor; None where nobody knows.
+    cpu: List[Optional[float]] = field(default_factory=list)
     # (worker, begin, end, file), in seconds since the begin of the pass.
     bars: List[Tuple[int, float, float, int]] = field(default_factory=list)
     seconds: float = 0.0  # until the last file was done
 
     def __post_init__(self):
         self.workers = [Totals() for _ in range(self.count)]
-        self.weight = sum(self.found.sizes) + OPENING * len(self.found.sizes)
-        self.done_weight = 0
+        self.cpu = [None] * self.count
         self.begun = time.monotonic()
         self.free_since = [0.0] * self.count
         self.in_hand = [0] * self.count
@@ -91,7 +90,8 @@ class Pass:
                 known[name] = known.get(name, 0) + count
             return
         if kind == "told":
-            return  # the answer that follows says so, too
+            self.cpu[worker] = rest[0]
+            return
         index = rest[0]
         if kind == "text":
             self.take_text(self.workers[worker], *rest[1:])
@@ -115,10 +115,8 @@ class Pass:
         now = self.seconds = self.now()
         begin = self.free_since[worker]
         self.bars.append((worker, begin, now, index))
-        self.workers[worker].busy += now - begin
         self.free_since[worker] = now
         self.in_hand[worker] -= 1
-        self.done_weight += self.found.sizes[index] + OPENING
 
     @property
     def done(self):
@@ -136,6 +134,19 @@ class Pass:
     def speed(self):
         """Megabytes of text a second."""
         return self.total.bytes / 1e6 / max(self.seconds, 1e-9)
+
+    @property
+    def timed(self):
+        """Whether there was enough text to speak of a speed."""
+        return self.total.bytes >= TIMED_BYTES and self.seconds >= TIMED_SECONDS
+
+    def share(self, *workers):
+        """The part of the time in which these workers were on a processor; None
+        where that is not known, or says nothing."""
+        seconds = [self.cpu[worker] for worker in workers]
+        if not self.timed or None in seconds:
+            return None
+        return sum(seconds) / self.seconds / len(workers)
 
     @property
     def complete(self):

@@ -16,6 +16,7 @@ class Found:
     sizes: List[int] = field(default_factory=list)
     skipped: List[Tuple[str, str]] = field(default_factory=list)
     failed: List[Tuple[str, str]] = field(default_factory=list)
+    odd: int = 0  # names that are not UTF-8, also those of folders
 
     @property
     def count(self):
@@ -49,19 +50,28 @@ def find(roots):
 
 def sort(found, entry):
     """Put an entry where it belongs; true for a folder, which is walked next."""
+    found.odd += not is_utf8(entry.name)
     try:
         if entry.is_symlink():
             found.skipped.append((entry.path, "symbolic link"))
         elif entry.is_dir(follow_symlinks=False):
             return True
         elif not entry.is_file(follow_symlinks=False):
-            found.skipped.append((entry.path, "not a regular file"))
+            found.skipped.append((entry.path, "special file"))
         else:
             found.sizes.append(size_of(entry))
             found.paths.append(entry.path)
     except OSError as error:
         found.failed.append((entry.path, error.strerror or str(error)))
     return False
+
+
+def is_utf8(text):
+    try:
+        os.fsencode(text).decode("utf-8")
+        return True
+    except UnicodeDecodeError:
+        return False
 
 
 def size_of(entry):

@@ -1,6 +1,7 @@
 """Tell how far it is, and in the end what came out: on a terminal and in a log."""
 
 import os
+import shutil
 import sys
 import time
 from collections import Counter
@@ -14,6 +15,15 @@ def name(path):
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def plural(count, noun):
+    """So many of them, as in: 1 file, 2 files."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def size(count):
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else plural(count, "byte")
+
+
 class Progress:
     """A bar on a terminal, which moves; else a line at each tenth."""
 
@@ -25,53 +35,56 @@ class Progress:
         self.shown = 0.0
 
     def __enter__(self):
-        print(f"{workers_text(self.work.count)}:", flush=True)
+        print(f"{plural(self.work.count, 'worker')}:", flush=True)
         self.work.begin()
         return self
 
     def __exit__(self, *details):
         """Leave the terminal's line as it should stay."""
         if self.live:
-            self.bar(self.share)
+            self.bar()
             print(flush=True)
 
-    @property
-    def share(self):
-        return self.work.done_weight / max(self.work.weight, 1)
-
     def update(self):
-        share = self.share
         if self.live:
             if time.monotonic() - self.shown >= 0.05:
                 self.shown = time.monotonic()
-                self.bar(share)
-        elif int(share * 10) > self.shown:
-            self.shown = int(share * 10)
-            print(f"  {self.text(share)}", flush=True)
+                self.bar()
+        elif self.tenth > self.shown:
+            self.shown = self.tenth
+            print(f"  {self.text()}", flush=True)
 
-    def bar(self, share):
-        full = int(share * self.WIDTH)
-        bar = "█" * full + "░" * (self.WIDTH - full)
-        print(f"\r  {bar} {self.text(share)} ", end="", flush=True)
+    @property
+    def tenth(self):
+        return 10 * self.work.done // len(self.work.found.paths)
 
-    def text(self, share):
-        work = self.work
-        speed = work.total.bytes / 1e6 / max(work.now(), 1e-9)
-        return (
-            f"{share:4.0%}  {work.done:,} of {len(work.found.paths):,} files"
-            f"  {speed:.1f} MB/s"
-        )
+    def bar(self):
+        """In one line of the terminal, however narrow that is."""
+        columns = shutil.get_terminal_size().columns - 1
+        text = self.text()
+        width = min(self.WIDTH, columns - len(text) - 3)
+        if width >= 4:
+            full = width * self.work.done // len(self.work.found.paths)
+            text = "█" * full + "░" * (width - full) + " " + text
+        print("\r" + f"  {text}".ljust(columns)[:columns], end="", flush=True)
 
-
-def workers_text(count):
-    return f"{count} worker" + ("s" if count != 1 else "")
+    def text(self):
+        work, files = self.work, len(self.work.found.paths)
+        text = f"{100 * work.done // files:3}%  {work.done:,} of {plural(files, 'file')}"
+        if work.timed:
+            text += f"  {work.total.bytes / 1e6 / work.now():.1f} MB/s"
+        return text
 
 
 def announce(found):
     """Tell what there is to do; False if that is nothing."""
-    print(f"{found.count:,} files, {sum(found.sizes) / 1e6:,.1f} MB, below")
+    print(f"{plural(len(found.paths), 'file')}, {size(sum(found.sizes))}, below")
     for root in found.roots:
         print(f"  {name(root)}", flush=True)
+    if found.skipped:
+        print(f"left out: {reasons(found.skipped)}")
+    if found.failed:
+        print(f"cannot be looked at: {len(found.failed):,}", flush=True)
     for path, why in [] if found.paths else found.failed + found.skipped:
         print(f"  {name(path)}: {why}")
     if not found.paths:
@@ -81,8 +94,8 @@ def announce(found):
 
 def stopped(passes):
     """After Ctrl-C: tell how far it came."""
-    done = sum(work.done for work in passes)
     if passes:
+        done = sum(work.done for work in passes)
         print(f"stopped after {done:,} of {2 * len(passes[0].found.paths):,} scans")
     else:
         print("stopped while looking for files")
@@ -92,30 +105,31 @@ def report(many, one):
     """Print the tables.  True if nothing was lost and both passes agree."""
     workers(many)
     identifiers(many)
-    print(f"\n{speed(many)}\n{speed(one)}")
-    print(f"speed-up           {one.seconds / max(many.seconds, 1e-9):7.2f}")
+    speeds(many, one)
     problems(many)
     same = many.outcome() == one.outcome()
     return sums(many, one) and same_text(same)
 
 
 def workers(work):
-    print(f"\n{'':10} {'files':>9} {'lines':>12} {'words':>12} {'MB':>9} {'busy':>6}")
-    for number, totals in enumerate(work.workers, 1):
-        row(f"worker {number}", totals, totals.busy / max(work.seconds, 1e-9))
-    total = work.total
-    row("all", total, total.busy / max(work.seconds, 1e-9) / work.count)
+    print(f"\n{'':10} {'files':>9} {'lines':>12} {'words':>12} {'MB':>9} {'CPU':>6}")
+    for number, totals in enumerate(work.workers):
+        row(f"worker {number + 1}", totals, work.share(number))
+    row("all", work.total, work.share(*range(work.count)))
+    if work.share(0) is not None:
+        print("CPU: the part of the time in which a worker was on a processor")
 
 
-def row(title, totals, busy):
+def row(title, totals, share):
     print(
         f"{title:10} {totals.files:9,} {totals.lines:12,} {totals.words:12,}"
-        f" {totals.bytes / 1e6:9.2f} {busy:6.0%}"
+        f" {totals.bytes / 1e6:9.2f} {'-' if share is None else f'{share:.0%}':>6}"
     )
 
 
 def identifiers(work):
-    print(f"\n{len(work.identifiers):,} different identifiers; the most frequent:")
+    count = plural(len(work.identifiers), "different identifier")
+    print(f"\n{count}" + ("; the most frequent:" if work.identifiers else ""))
     top = work.top(12)
     half = (len(top) + 1) // 2
     for left, right in zip(top[:half], top[half:] + [("", None)]):
@@ -125,20 +139,36 @@ def identifiers(work):
         print(line)
 
 
+def speeds(many, one):
+    if not (many.timed and one.timed):
+        print("\ntoo little text to time")
+        return
+    print(f"\n{speed(many)}\n{speed(one)}")
+    if many.count > 1:
+        print(f"speed-up           {one.seconds / many.seconds:7.2f}")
+
+
 def speed(work):
-    return f"{workers_text(work.count):18} {work.seconds:7.2f} s {work.speed:8.1f} MB/s"
+    title = plural(work.count, "worker")
+    return f"{title:18} {work.seconds:7.2f} s {work.speed:8.1f} MB/s"
+
+
+def reasons(skipped):
+    counted = Counter(why for _, why in skipped)
+    return ", ".join(plural(count, why) for why, count in counted.items())
 
 
 def problems(work):
-    """What was not scanned, and why."""
+    """What was not scanned, and why; and what is strange."""
     found = work.found
-    reasons = Counter(why for _, why in found.skipped)
-    if work.binary:
-        reasons["binary"] = len(work.binary)
-    if reasons:
-        print("\nskipped: " + ", ".join(f"{n:,} {why}" for why, n in reasons.items()))
+    skipped = found.skipped + [("", "binary file")] * len(work.binary)
+    if skipped:
+        print(f"\nskipped: {reasons(skipped)}")
     if work.total.empty:
         print(f"empty: {work.total.empty:,}")
+    if found.odd:
+        verb = "is" if found.odd == 1 else "are"
+        print(f"{plural(found.odd, 'name')} that {verb} not UTF-8")
     failed = found.failed + [(found.paths[i], why) for i, why in sorted(work.failed)]
     if failed:
         print(f"failed: {len(failed):,}")

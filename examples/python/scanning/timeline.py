@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from .report import name
+from .report import name, plural
 
 WIDTH, LEFT, RIGHT = 1200, 104, 96
 PLOT = WIDTH - LEFT - RIGHT
@@ -79,17 +79,16 @@ class Picture:
         self.text(
             LEFT,
             44,
-            f"{workers(many)} scan {total.files:,} files",
+            f"{workers(many)} {'scans' if many.count == 1 else 'scan'}"
+            f" {plural(total.files, 'file')}",
             23,
             more='font-weight="600"',
         )
         self.text(
             LEFT,
             68,
-            f"{total.lines:,} lines, {total.words:,} words, {total.bytes / 1e6:,.1f} MB"
-            f" of text. {workers(many)}: {many.speed:.1f} MB/s."
-            f" {workers(one)}: {one.speed:.1f} MB/s."
-            f" Speed-up: {one.seconds / max(many.seconds, 1e-9):.2f}.",
+            f"{plural(total.lines, 'line')}, {plural(total.words, 'word')},"
+            f" {total.bytes / 1e6:,.1f} MB of text. {speeds(many, one)}",
             14,
             SOFT,
         )
@@ -124,9 +123,10 @@ class Picture:
                     SOFT,
                     'text-anchor="end"',
                 )
-                busy = work.workers[number].busy / max(work.seconds, 1e-9)
+                share = work.share(number)
                 x = LEFT + work.seconds * self.scale + 8
-                self.text(x, middle, f"{busy:.0%} busy", 12, SOFT)
+                if share is not None:
+                    self.text(x, middle, f"{share:.0%} CPU", 12, SOFT)
             y += height + min(5.0, height / 4)
         return y
 
@@ -204,7 +204,17 @@ class Picture:
 
 
 def workers(work):
-    return f"{work.count} Lua worker" + ("s" if work.count != 1 else "")
+    return plural(work.count, "Lua worker")
+
+
+def speeds(many, one):
+    if not (many.timed and one.timed):
+        return "Too little text to time."
+    text = f"{workers(many)}: {many.speed:.1f} MB/s."
+    if many.count > 1:
+        text += f" {workers(one)}: {one.speed:.1f} MB/s."
+        text += f" Speed-up: {one.seconds / many.seconds:.2f}."
+    return text
 
 
 def folder_of(found, path):
@@ -242,8 +252,5 @@ def frame(height, parts):
 
 def draw(many, one, path):
     """Write the picture; an OSError says why that did not work."""
-    folder = os.path.dirname(path)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(Picture(many, one).draw())
