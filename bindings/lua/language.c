@@ -164,9 +164,8 @@ static int sleep_here(lua_State *L)
     status = bridge_waker_wait(waker, timeout_ms); /* nobody raises it */
     bridge_waker_release(waker);
   }
-  return status == BRIDGE_ETIMEDOUT
-             ? 0
-             : bridge__face_failure(L, status, NULL, NULL);
+  return bridge__face_status(L,
+                             status == BRIDGE_ETIMEDOUT ? BRIDGE_OK : status);
 }
 
 static int no_such_status(lua_State *L)

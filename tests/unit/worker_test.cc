@@ -828,6 +828,48 @@ TEST(Worker, ShowsItsWakerOnlyToAHost)
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
 }
 
+TEST(Worker, TellsAskersWhatEndedIt)
+{
+  auto worker = start("local bridge = require 'bridge'\n"
+                      "bridge.sleep(0.05)\n"
+                      "local x = nil .. 'typo'");
+  for (int i = 0; i < 2; i++) { /* asked before the end, and after it */
+    bridge_error *error = nullptr;
+    EXPECT_STATUS(
+        ask(worker.get(), message("add", 1, 2), nullptr, kSoon, &error),
+        BRIDGE_EDEAD);
+    std::string text = bridge_error_text(error, nullptr);
+    EXPECT_NE(text.find(":3: attempt to concatenate"), std::string::npos)
+        << text;
+    EXPECT_STATUS(bridge_error_status(error), BRIDGE_EDEAD);
+    bridge_error_release(error);
+    bridge_worker_join(worker.get(), kSoon, nullptr, nullptr);
+  }
+}
+
+TEST(Worker, RefusesHandlersThatCannotBeCalled)
+{
+  auto worker = start("return require('bridge').serve { a = print, b = 1 }");
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, &error),
+                BRIDGE_ESCRIPT);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr))
+                .find("the handler 'b' is a number"),
+            std::string::npos)
+      << bridge_error_text(error, nullptr);
+  bridge_error_release(error);
+}
+
+TEST(Worker, MeasuresTextThatEndsWithANul)
+{
+  Options options("return 7");
+  options.worker.source_size = 0;
+  auto worker = start(options);
+  std::string results;
+  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
+  EXPECT_EQ(results, "7");
+}
+
 TEST(Worker, CancelsEveryWait)
 {
   const char *const waits[] = {
@@ -1153,6 +1195,41 @@ TEST(HostWorker, IsClosedWhileAnotherThreadStepsIt)
   }
   EXPECT_STATUS(status, BRIDGE_OK);
   stepper.join();
+}
+
+TEST(HostWorker, ClosesScriptsThatDoNotReturn)
+{
+  const char *const scripts[] = {
+      "while true do end",
+      "while not bridge.cancelled() do end",
+      "while true do pcall(function() while true do end end) end",
+      "bridge.queue():pop()",
+      "bridge.waker():wait()",
+      "local t <close> = setmetatable({}, {__close = function() "
+      "while true do end end}) bridge.sleep(1e6)",
+  };
+  for (const char *script : scripts) {
+    SCOPED_TRACE(script);
+    Hosted options("local bridge = require 'bridge' "
+                   "bridge.serve { go = function() " +
+                   std::string(script) + " end }");
+    auto worker = start(options);
+    EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+    bridge_message *request = message("go");
+    ASSERT_STATUS(bridge_worker_send(worker.get(), &request, 0), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                  BRIDGE_ECANCELLED);
+  }
+}
+
+TEST(HostWorker, IsNotCalledByTheThreadThatStepsIt)
+{
+  Hosted options(kService);
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 2), nullptr, -1),
+                BRIDGE_EDEADLOCK);
 }
 
 TEST(HostWorker, ClosesWhatSleeps)

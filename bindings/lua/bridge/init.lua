@@ -534,7 +534,7 @@ else
     raise(2, "bridge.serve works only inside a worker")
   end
 
-  --- Do nothing for so many seconds.
+  --- Do nothing for so many seconds; true.
   function bridge.sleep(seconds)
     local wrong = rules.seconds(seconds)
     if wrong then

@@ -51,7 +51,7 @@ typedef enum bridge_status {
   BRIDGE_ELIMIT = -17,
   /** No such name: a service has no such handler, a module is unknown. */
   BRIDGE_ENOTFOUND = -18,
-  /** The worker ended before it answered. */
+  /** The worker has ended, and answers no more. */
   BRIDGE_EDEAD = -19,
   /** The object belongs to the parent of a forked process. */
   BRIDGE_EFORKED = -20,

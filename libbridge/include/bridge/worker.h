@@ -55,7 +55,7 @@ typedef struct bridge_worker_options {
   const char *name;
   /** The chunk: text, or precompiled if the state's options allow it. */
   const char *source;
-  /** Bytes of it; the text may contain NULs. */
+  /** Bytes of it, which may contain NULs; 0 if it ends with a NUL. */
   size_t source_size;
   /** The chunk's name as Lua wants it; NULL for "=" and the worker's name. */
   const char *chunk_name;
@@ -198,8 +198,9 @@ BRIDGE_API bridge_status bridge_worker_memory(const bridge_worker *worker,
  *         cannot cross, or an argument cannot be read there; BRIDGE_EDEAD if the
  *         worker ended before it answered; BRIDGE_ECLOSED if it takes no more
  *         requests; BRIDGE_EFULL (with a timeout of 0) and BRIDGE_ELIMIT as
- *         bridge_queue_push_timeout; BRIDGE_EDEADLOCK from the worker itself;
- *         BRIDGE_ECANCELLED; BRIDGE_EFORKED; BRIDGE_EINVAL
+ *         bridge_queue_push_timeout; BRIDGE_EDEADLOCK from the worker itself,
+ *         and from the thread that steps it; BRIDGE_ECANCELLED; BRIDGE_EFORKED;
+ *         BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */
@@ -326,8 +327,11 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker);
 
 /**
  * End the worker in stages: stop it; if it has not ended after @p grace_ms,
- * cancel it; if it has not ended after the same time again, give up.  A worker
- * that the host drives is stepped here.
+ * cancel it; if it has not ended after the same time again, give up.
+ *
+ * A worker that the host drives is stepped here; cancelled, also a script of it that
+ * computes fails, so that only C functions and finalizers that do not return keep
+ * this call.  Nobody else runs it, so that it is ended wherever it is.
  *
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000

@@ -30,7 +30,7 @@ static const entry entries[] = {
     ENTRY(BRIDGE_ECORRUPT, "the bytes are not a well-formed message"),
     ENTRY(BRIDGE_ELIMIT, "a depth or size limit is exceeded"),
     ENTRY(BRIDGE_ENOTFOUND, "there is no such name"),
-    ENTRY(BRIDGE_EDEAD, "the worker ended before it answered"),
+    ENTRY(BRIDGE_EDEAD, "the worker has ended"),
     ENTRY(BRIDGE_EFORKED, "the object belongs to the parent process"),
     ENTRY(BRIDGE_ESYSTEM, "the operating system refused"),
     ENTRY(BRIDGE_EUNSUPPORTED, "not supported here"),

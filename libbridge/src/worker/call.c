@@ -214,6 +214,36 @@ static bridge_status wait_for_answer(bridge_queue *answers,
   return status == BRIDGE_OK ? take_answer(&message, answer, error) : status;
 }
 
+bridge_error *bridge__worker_obituary(const bridge_worker *worker)
+{
+  const bridge_error *cause = worker->error;
+  if (cause == NULL) {
+    return NULL;
+  }
+  bridge_error *error = bridge__error_format(
+      BRIDGE_EDEAD, "the worker has ended: %s", bridge_error_text(cause, NULL));
+  bridge__error_set_traceback(error, bridge_error_traceback(cause));
+  for (size_t i = 0; error != NULL && i < bridge_error_frame_count(cause);
+       i++) {
+    bridge_frame frame;
+    bridge_error_frame(cause, i, &frame);
+    bridge__error_add_frame(error, &frame);
+  }
+  return error;
+}
+
+/* Tell the caller of a worker that has ended what ended it. */
+static bridge_status explain(const bridge_worker *worker,
+                             bridge_status status,
+                             bridge_error **error)
+{
+  if (status == BRIDGE_EDEAD && error != NULL && *error == NULL &&
+      bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED) {
+    *error = bridge__worker_obituary(worker);
+  }
+  return status;
+}
+
 bridge_status bridge_worker_call(bridge_worker *worker,
                                  bridge_message **request,
                                  int timeout_ms,
@@ -228,9 +258,10 @@ bridge_status bridge_worker_call(bridge_worker *worker,
   }
   bridge_status status = check(worker, request);
   if (status != BRIDGE_OK) {
-    return status;
+    return explain(worker, status, error);
   }
-  if (worker == bridge_worker_current()) {
+  if (worker == bridge_worker_current() ||
+      bridge__worker_stepped_here(worker)) {
     return BRIDGE_EDEADLOCK;
   }
   int64_t deadline = bridge__deadline(timeout_ms);
@@ -244,7 +275,7 @@ bridge_status bridge_worker_call(bridge_worker *worker,
     status = wait_for_answer(answers, deadline, answer, error);
   }
   bridge_queue_release(answers);
-  return status;
+  return explain(worker, status, error);
 }
 
 bridge_status bridge_answer_session(const bridge_message *message,

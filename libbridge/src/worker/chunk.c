@@ -132,6 +132,9 @@ static bridge_status load_source(bridge_worker *worker,
     return BRIDGE_ENOMEM;
   }
   text source = {(char *)(uintptr_t)options->source, options->source_size};
+  if (source.size == 0) {
+    source.size = strlen(options->source);
+  }
   bridge_status status = load_text(
       worker, source, options->chunk_name == NULL ? name : options->chunk_name,
       error);

@@ -130,13 +130,15 @@ static void close_state(bridge_worker *worker)
   worker->state = NULL;
 }
 
-static void answer_tasks(bridge_worker *worker, bridge_status status)
+static void answer_tasks(bridge_worker *worker,
+                         bridge_status status,
+                         bridge_error *error)
 {
   bridge__driver *driver = &worker->driver;
   for (size_t i = 0; i < driver->task_capacity; i++) {
     bridge__task *task = driver->tasks[i];
     if (task != NULL && task->reply != NULL) {
-      bridge__reply_failure(&task->reply, status, NULL);
+      bridge__reply_failure(&task->reply, status, bridge_error_retain(error));
     }
   }
 }
@@ -151,8 +153,10 @@ void bridge__worker_finish(bridge_worker *worker)
   }
   bridge__worker_set_phase(worker, BRIDGE_WORKER_STOPPING);
   bridge_queue_close(worker->inbox);
-  answer_tasks(worker, why);
-  bridge__service_refuse_all(worker, why);
+  bridge_error *cause = cancelled ? NULL : bridge__worker_obituary(worker);
+  answer_tasks(worker, why, cause);
+  bridge__service_refuse_all(worker, why, cause);
+  bridge_error_release(cause);
   bridge__task_free_all(worker);
   close_state(worker);
   bridge__mutex_lock(&worker->mutex);
@@ -227,6 +231,9 @@ bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
     return status;
   }
   bridge_worker_retain(worker); /* its own script may drop the last handle */
+  /* Publishes nothing: only this thread would find itself in it. */
+  atomic_store_explicit(&worker->stepper, (uintptr_t)&current,
+                        memory_order_relaxed);
   status = turn(worker, budget == 0 ? DEFAULT_BUDGET : budget, NULL);
   if (status == BRIDGE_ECLOSED) {
     bridge__worker_finish(worker);
@@ -235,6 +242,13 @@ bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
   }
   bridge_worker_release(worker);
   return status;
+}
+
+bool bridge__worker_stepped_here(const bridge_worker *worker)
+{
+  /* Takes nothing: see bridge_worker_step. */
+  return atomic_load_explicit(&worker->stepper, memory_order_relaxed) ==
+         (uintptr_t)&current;
 }
 
 bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)

@@ -75,7 +75,8 @@ static int sleep_finish(lua_State *L, int status, lua_KContext context)
   if (task->outcome == BRIDGE_ECANCELLED) {
     return cancelled_error(L);
   }
-  return 0;
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* Block the thread, until the deadline or until it is cancelled. */
@@ -90,9 +91,11 @@ static int sleep_blocking(lua_State *L, int64_t deadline)
   if (status == BRIDGE_ECANCELLED) {
     return cancelled_error(L);
   }
-  return status == BRIDGE_ETIMEDOUT
-             ? 0
-             : bridge__push_failure(L, status, NULL, NULL);
+  if (status != BRIDGE_ETIMEDOUT) {
+    return bridge__push_failure(L, status, NULL, NULL);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 static int inside_sleep(lua_State *L)
@@ -292,11 +295,28 @@ static int serve_finish(lua_State *L, int status, lua_KContext context)
   return outcome == BRIDGE_ECANCELLED ? cancelled_error(L) : 0;
 }
 
+/* Each value of the table can be called. */
+static void check_handlers(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  while (lua_next(L, 1) != 0) {
+    bool callable =
+        lua_isfunction(L, -1) || luaL_getmetafield(L, -1, "__call") != LUA_TNIL;
+    if (!callable) {
+      luaL_error(L, "the handler '%s' is a %s and cannot be called",
+                 luaL_tolstring(L, 2, NULL), luaL_typename(L, 3));
+    }
+    lua_settop(L, 2);
+  }
+}
+
 static int inside_serve(lua_State *L)
 {
   bridge_worker *worker = self(L);
   bridge__driver *driver = &worker->driver;
-  luaL_checktype(L, 1, LUA_TTABLE);
+  check_handlers(L);
   bridge__task *task = own_task(worker, L);
   if (task == NULL || task != driver->main) {
     return luaL_error(L, "bridge.serve belongs into the worker's main chunk");

@@ -91,6 +91,10 @@ void bridge__service_resume(bridge_worker *worker,
   bridge__driver *driver = &worker->driver;
   bridge__task *before = driver->running;
   driver->running = task;
+  /* Takes nothing: the flag stands for itself. */
+  if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
+    bridge__task_bound(task);
+  }
   int count = 0;
   int code = lua_resume(task->L, NULL, arguments, &count);
   driver->running = before;
@@ -283,11 +287,13 @@ bool bridge__service_early(bridge_worker *worker)
   return true;
 }
 
-void bridge__service_refuse_all(bridge_worker *worker, bridge_status status)
+void bridge__service_refuse_all(bridge_worker *worker,
+                                bridge_status status,
+                                bridge_error *error)
 {
   bridge_message *request;
   while ((request = take_early(worker)) != NULL) {
-    refuse(request, status, NULL);
+    refuse(request, status, bridge_error_retain(error));
   }
   bridge_status popped = BRIDGE_OK;
   while (popped != BRIDGE_ECLOSED) {
@@ -296,7 +302,7 @@ void bridge__service_refuse_all(bridge_worker *worker, bridge_status status)
       bridge__yield(); /* a push was let in, and is not there yet */
     } else if (popped == BRIDGE_OK &&
                request->envelope.kind == BRIDGE__REQUEST) {
-      refuse(request, status, NULL);
+      refuse(request, status, bridge_error_retain(error));
     } else if (popped == BRIDGE_OK) {
       bridge_message_release(request);
     }

@@ -3,6 +3,8 @@
 
 #include "base/memory.h"
 
+#include <lauxlib.h>
+
 #include <assert.h>
 
 /* ---- Timers: a binary heap of tasks, the earliest deadline at place 1 ---- */
@@ -140,6 +142,21 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   return BRIDGE_OK;
 }
 
+static void fail_if_cancelled(lua_State *L, lua_Debug *ar)
+{
+  (void)ar;
+  if (bridge_worker_cancelled()) {
+    /* From now on at every step, so that a pcall does not help. */
+    lua_sethook(L, fail_if_cancelled, LUA_MASKCOUNT, 1);
+    luaL_error(L, "cancelled");
+  }
+}
+
+void bridge__task_bound(bridge__task *task)
+{
+  lua_sethook(task->L, fail_if_cancelled, LUA_MASKCOUNT, 1000);
+}
+
 static void unlink_ready(bridge__driver *driver, bridge__task *task)
 {
   bridge__task **link = &driver->ready_first;
@@ -164,6 +181,9 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   }
   driver->tasks[task->index] = NULL;
   driver->vacant[driver->vacant_count++] = task->index;
+  if (bridge__worker_interrupted(worker)) {
+    bridge__task_bound(task); /* what it closes now */
+  }
   bridge__state_drop_thread(worker->state, task->L, task->anchor);
   bridge_message_release(task->answer);
   bridge_message_release(task->request);

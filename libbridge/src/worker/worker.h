@@ -1,6 +1,7 @@
 /* The body of a worker, shared by the files of this folder:
 
-     worker.c   life: create, join, stop, cancel, close
+     worker.c   how it is made, and what can be seen of it
+     close.c    how it ends: stop, cancel, join, close
      chunk.c    what it runs: text, file or function, with arguments
      call.c     asking it, from outside: requests and their answers
      drive.c    who runs it: its thread, or the host's steps
@@ -92,6 +93,8 @@ struct bridge_worker {
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
+  atomic_bool closing;      /* a host's: its script runs with a bound */
+  atomic_uintptr_t stepper; /* a host's: the thread that stepped it last */
   atomic_int phase;
   bridge__interrupt interrupt;
   bridge_thread *thread; /* NULL for a host's worker */
@@ -129,6 +132,9 @@ static inline void bridge__worker_set_phase(bridge_worker *worker,
 }
 
 /* ---- call.c ---- */
+/* Why a worker that has ended answers no more: what ended it, or NULL.  For its
+   driver, and for all once it has ended. */
+bridge_error *bridge__worker_obituary(const bridge_worker *worker);
 /* Answer with `reply->answer`, which holds the results.  Takes the reply. */
 void bridge__reply_results(bridge__reply **reply);
 /* Answer with a failure.  Takes both; error may be NULL. */
@@ -145,6 +151,8 @@ bridge_status bridge__worker_load(bridge_worker *worker,
 
 /* ---- drive.c ---- */
 void bridge__worker_thread(void *worker);
+/* Whether the calling thread is the one that steps it. */
+bool bridge__worker_stepped_here(const bridge_worker *worker);
 /* Take hold of the worker's state, to end it; waits for nobody. */
 bridge_status bridge__worker_enter(bridge_worker *worker);
 /* End it now, wherever its coroutines are, and let go of the state. */
@@ -154,6 +162,9 @@ void bridge__worker_finish(bridge_worker *worker);
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out);
 /* Closes the coroutine, and answers BRIDGE_EDEAD if nobody has answered. */
 void bridge__task_drop(bridge_worker *worker, bridge__task *task);
+/* Let the task's script fail soon after the worker is cancelled, whatever it does:
+   for one that nobody could stop, since it runs on the thread that waits. */
+void bridge__task_bound(bridge__task *task);
 /* Begin to wait; `deadline` INT64_MAX for no limit. */
 void bridge__task_wait(bridge_worker *worker,
                        bridge__task *task,
@@ -187,9 +198,11 @@ void bridge__service_resume(bridge_worker *worker,
 void bridge__service_receive(bridge_worker *worker, bridge_message *message);
 /* Begin a request that came before bridge.serve; false if there is none. */
 bool bridge__service_early(bridge_worker *worker);
-/* Answer all requests that nobody has begun with a failure.  The inbox is
-   closed. */
-void bridge__service_refuse_all(bridge_worker *worker, bridge_status status);
+/* Answer all requests that nobody has begun with a failure.  The inbox is closed;
+   `error` may be NULL and stays the caller's. */
+void bridge__service_refuse_all(bridge_worker *worker,
+                                bridge_status status,
+                                bridge_error *error);
 /* Let bridge.serve return if it was asked to stop and all is answered. */
 void bridge__service_check_end(bridge_worker *worker);
 

@@ -1,0 +1,284 @@
+/* How a worker ends: asked to stop, cancelled, waited for, closed in stages. */
+#include "worker/worker.h"
+
+#include "queue/queue.h"
+
+#include <limits.h>
+
+enum {
+  DEFAULT_GRACE_MS = 1000
+};
+
+static bridge_status check(const bridge_worker *worker)
+{
+  if (worker == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  return bridge__forked(worker) ? BRIDGE_EFORKED : BRIDGE_OK;
+}
+
+static bool has_ended(const bridge_worker *worker)
+{
+  return bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED;
+}
+
+bridge_status bridge_worker_stop(bridge_worker *worker)
+{
+  bridge_status status = check(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  /* Publishes nothing but itself: who asks from now on is refused.  The message
+     behind it tells the driver, after the requests that are in the inbox. */
+  if (atomic_exchange_explicit(&worker->stop_asked, true,
+                               memory_order_acq_rel)) {
+    return BRIDGE_OK;
+  }
+  bridge__queue_push_forced(worker->inbox, &worker->stop_message);
+  return BRIDGE_OK;
+}
+
+bridge_status bridge_worker_cancel(bridge_worker *worker)
+{
+  bridge_status status = check(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge__interrupt_request(&worker->interrupt);
+  bridge_waker_raise(bridge_queue_waker(worker->inbox));
+  return BRIDGE_OK;
+}
+
+static void wake_joiners(void *object)
+{
+  bridge_worker *worker = object;
+  bridge__mutex_lock(&worker->mutex);
+  bridge__condition_broadcast(&worker->ended);
+  bridge__mutex_unlock(&worker->mutex);
+}
+
+/* Wait for the end of a worker that has a thread. */
+static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
+{
+  int64_t deadline = bridge__deadline(timeout_ms);
+  if (has_ended(worker)) {
+    return BRIDGE_OK;
+  }
+  if (timeout_ms == 0) {
+    return BRIDGE_ETIMEDOUT;
+  }
+  if (!bridge__wait_begin(wake_joiners, worker)) {
+    return BRIDGE_ECANCELLED;
+  }
+  bool in_time = true;
+  bridge__mutex_lock(&worker->mutex);
+  while (!has_ended(worker) && in_time && !bridge__interrupted()) {
+    in_time = bridge__condition_wait(&worker->ended, &worker->mutex, deadline);
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  bridge__wait_end();
+  if (has_ended(worker)) {
+    return BRIDGE_OK;
+  }
+  return in_time ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
+}
+
+static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
+{
+  if (worker == bridge_worker_current()) {
+    return BRIDGE_EDEADLOCK;
+  }
+  bool stepped = worker->drive == BRIDGE_DRIVE_HOST;
+  if (stepped && timeout_ms != 0 && !has_ended(worker)) {
+    return BRIDGE_EUNSUPPORTED;
+  }
+  bridge_status status = wait_for_end(worker, timeout_ms);
+  if (status == BRIDGE_OK && !stepped) {
+    /* It has only to return; afterwards no thread of the worker is left. */
+    bridge_thread_join(worker->thread, -1);
+  }
+  return status;
+}
+
+bridge_status bridge_worker_join(bridge_worker *worker,
+                                 int timeout_ms,
+                                 bridge_message **results,
+                                 bridge_error **error)
+{
+  if (results != NULL) {
+    *results = NULL;
+  }
+  if (error != NULL) {
+    *error = NULL;
+  }
+  bridge_status status = check(worker);
+  if (status == BRIDGE_OK) {
+    status = wait_or_refuse(worker, timeout_ms);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (worker->outcome == BRIDGE_OK && results != NULL) {
+    return bridge_message_clone(results, worker->results);
+  }
+  if (worker->outcome != BRIDGE_OK && error != NULL) {
+    *error = bridge_error_retain(worker->error);
+  }
+  return worker->outcome;
+}
+
+/* Wait for what a host's worker waits for, or for another thread that steps it. */
+static bridge_status pause_stepping(bridge_worker *worker,
+                                    bridge_status stepped,
+                                    int left)
+{
+  int wanted = 0;
+  if (stepped == BRIDGE_EBUSY) {
+    return wait_for_end(worker, left < 10 ? left : 10);
+  }
+  bridge_worker_timeout(worker, &wanted);
+  bridge_status status =
+      bridge_waker_wait(bridge_worker_waker(worker),
+                        wanted >= 0 && wanted < left ? wanted : left);
+  /* The host may have closed it, to be woken no more. */
+  return status == BRIDGE_ECLOSED ? wait_for_end(worker, left < 10 ? left : 10)
+                                  : status;
+}
+
+/* Step a host's worker until it has ended or the time is over. */
+static bridge_status step_until(bridge_worker *worker, int64_t deadline)
+{
+  for (;;) {
+    bridge_status status = bridge_worker_step(worker, 0);
+    if (status == BRIDGE_ECLOSED) {
+      return BRIDGE_OK;
+    }
+    int left = bridge__remaining(deadline);
+    if (left == 0) {
+      return BRIDGE_ETIMEDOUT;
+    }
+    if (status != BRIDGE_OK) {
+      status = status == BRIDGE_EEMPTY || status == BRIDGE_EBUSY
+                   ? pause_stepping(worker, status, left)
+                   : status;
+    }
+    if (status != BRIDGE_OK && status != BRIDGE_ETIMEDOUT) {
+      return status;
+    }
+  }
+}
+
+/* End it wherever it is, which is possible since nobody runs it. */
+static bridge_status end_stepped(bridge_worker *worker)
+{
+  bridge_status status = bridge__worker_enter(worker);
+  if (status == BRIDGE_OK) {
+    bridge__interrupt_request(&worker->interrupt);
+    bridge__worker_finish(worker);
+  }
+  if (status == BRIDGE_EBUSY) {
+    return BRIDGE_ETIMEDOUT; /* somebody does run it */
+  }
+  return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
+}
+
+/* One that was never stepped need not be begun. */
+static bridge_status end_unstarted(bridge_worker *worker)
+{
+  bridge_status status = bridge__worker_enter(worker);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (!worker->driver.started) {
+    bridge__worker_finish(worker);
+    return BRIDGE_OK;
+  }
+  bridge__hold_leave(&worker->state->hold);
+  return BRIDGE_EBUSY;
+}
+
+/* Cancels a host's worker when its time is over, from a thread of its own: the one
+   that closes the worker is the one that runs its script. */
+typedef struct canceller {
+  bridge_worker *worker;
+  bridge_waker *closed;
+  bridge_thread *thread;
+  int grace_ms;
+} canceller;
+
+static void cancel_late(void *user)
+{
+  canceller *self = user;
+  if (bridge_waker_wait(self->closed, self->grace_ms) == BRIDGE_ETIMEDOUT) {
+    bridge_worker_cancel(self->worker);
+  }
+}
+
+static bool canceller_start(canceller *self)
+{
+  if (bridge_waker_create(&self->closed, BRIDGE_WAKER_CONDITION) != BRIDGE_OK) {
+    return false;
+  }
+  if (bridge_thread_create(&self->thread, cancel_late, self, NULL) ==
+      BRIDGE_OK) {
+    return true;
+  }
+  bridge_waker_release(self->closed);
+  return false;
+}
+
+static void canceller_stop(canceller *self)
+{
+  bridge_waker_raise(self->closed);
+  /* It has only to return, and must have done so before this stack goes. */
+  bridge__interrupt *interrupt = bridge__interrupt_bind(NULL);
+  bridge_thread_join(self->thread, -1);
+  bridge__interrupt_bind(interrupt);
+  bridge_thread_release(self->thread);
+  bridge_waker_release(self->closed);
+}
+
+static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = end_unstarted(worker);
+  if (status != BRIDGE_EBUSY) {
+    return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
+  }
+  /* Publishes nothing: who steps next looks at it. */
+  atomic_store_explicit(&worker->closing, true, memory_order_relaxed);
+  canceller late = {.worker = worker, .grace_ms = grace_ms};
+  bool watched = canceller_start(&late);
+  if (!watched) {
+    bridge_worker_cancel(worker);
+  }
+  int twice = grace_ms > INT_MAX / 2 ? INT_MAX : grace_ms * 2;
+  status = step_until(worker, bridge__deadline(twice));
+  if (watched) {
+    canceller_stop(&late);
+  }
+  return status == BRIDGE_ETIMEDOUT ? end_stepped(worker) : status;
+}
+
+static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = wait_or_refuse(worker, grace_ms);
+  if (status == BRIDGE_ETIMEDOUT) {
+    bridge_worker_cancel(worker);
+    status = wait_or_refuse(worker, grace_ms);
+  }
+  return status;
+}
+
+bridge_status bridge_worker_close(bridge_worker *worker, int grace_ms)
+{
+  bridge_status status = bridge_worker_stop(worker);
+  if (status != BRIDGE_OK || has_ended(worker)) {
+    return status;
+  }
+  if (worker == bridge_worker_current()) {
+    return BRIDGE_EDEADLOCK;
+  }
+  int grace = grace_ms < 0 ? DEFAULT_GRACE_MS : grace_ms;
+  return worker->drive == BRIDGE_DRIVE_HOST ? close_stepped(worker, grace)
+                                            : close_threaded(worker, grace);
+}
