@@ -1,8 +1,7 @@
 /* Buffers as Python sees them: bytes that NumPy and memoryview use in place. */
 #include "face.h"
 
-/* What a view that counts as writing has in `internal`. */
-static char writing;
+#include <string.h>
 
 /* Whoever asks for all that there is (a memoryview, and through it NumPy) gets a
    view that can be written, as long as the buffer can.  Who wants to read bytes
@@ -13,23 +12,39 @@ static bool wants_to_write(int flags)
          (flags & PyBUF_FULL_RO) == PyBUF_FULL_RO;
 }
 
-static int fill(PyObject *self, Py_buffer *view, void *data, int flags)
+/* A view keeps the bytes itself, and knows whether it counts as writing: a
+   reference in `internal`, whose lowest bit, which no address has, says so. */
+static const uintptr_t writing = 1;
+
+static int fill(PyObject *self,
+                bridge_buffer *buffer,
+                Py_buffer *view,
+                void *data,
+                int flags,
+                bool writes)
 {
   static char nothing[1];
-  bridge_buffer *buffer = bridge__py_buffer_of(self);
-  int read_only = view->internal != &writing;
-  return PyBuffer_FillInfo(view, self, data != NULL ? data : nothing,
-                           (Py_ssize_t)bridge_buffer_size(buffer), read_only,
-                           flags);
+  int failed =
+      PyBuffer_FillInfo(view, self, data != NULL ? data : nothing,
+                        (Py_ssize_t)bridge_buffer_size(buffer), !writes, flags);
+  if (failed != 0) {
+    if (writes) {
+      bridge_buffer_end_write(buffer);
+    }
+    return failed;
+  }
+  uintptr_t kept = (uintptr_t)bridge_buffer_retain(buffer);
+  view->internal = (void *)(writes ? kept | writing : kept);
+  return 0;
 }
 
-int bridge__py_buffer_get(PyObject *self, Py_buffer *view, int flags)
+static int get_view(PyObject *self, Py_buffer *view, int flags)
 {
-  bridge_buffer *buffer = bridge__py_buffer_of(self);
   void *data = NULL;
   bool must_write = (flags & PyBUF_WRITABLE) != 0;
 
   view->obj = NULL;
+  bridge_buffer *buffer = bridge__py_buffer_of(self);
   if (buffer == NULL) {
     return -1;
   }
@@ -41,23 +56,39 @@ int bridge__py_buffer_get(PyObject *self, Py_buffer *view, int flags)
     return -1;
   }
   if (status == BRIDGE_OK) {
-    view->internal = &writing;
-    int failed = fill(self, view, data, flags);
-    view->internal = &writing; /* PyBuffer_FillInfo forgets it */
-    if (failed != 0) {
-      bridge_buffer_end_write(buffer);
-    }
-    return failed;
+    return fill(self, buffer, view, data, flags, true);
   }
-  view->internal = NULL;
-  return fill(self, view, (void *)(uintptr_t)bridge_buffer_data(buffer), flags);
+  data = (void *)(uintptr_t)bridge_buffer_data(buffer);
+  return fill(self, buffer, view, data, flags, false);
 }
 
-void bridge__py_buffer_drop(PyObject *self, Py_buffer *view)
+static void drop_view(PyObject *self, Py_buffer *view)
 {
-  if (view->internal == &writing) {
-    bridge_buffer_end_write(bridge__py_buffer_of(self));
+  (void)self;
+  uintptr_t kept = (uintptr_t)view->internal;
+  bridge_buffer *buffer = (bridge_buffer *)(kept & ~writing);
+  if ((kept & writing) != 0) {
+    bridge_buffer_end_write(buffer);
   }
+  bridge_buffer_release(buffer);
+}
+
+PyObject *bridge__py_buffer_exporter(void)
+{
+  /* ISO C has no function as void *, but POSIX and Windows do. */
+  PyType_Slot slots[] = {
+      {Py_tp_doc, "Has the bytes of a buffer."},
+      {Py_bf_getbuffer, (void *)(uintptr_t)get_view},
+      {Py_bf_releasebuffer, (void *)(uintptr_t)drop_view},
+      {0, NULL},
+  };
+  PyType_Spec spec = {
+      .name = "bridge.core.Exporter",
+      .basicsize = sizeof(PyObject),
+      .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+      .slots = slots,
+  };
+  return PyType_FromSpec(&spec);
 }
 
 PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer)
@@ -68,6 +99,38 @@ PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer)
     return NULL;
   }
   Py_RETURN_NONE;
+}
+
+PyObject *bridge__py_buffer_part(const bridge_buffer *buffer,
+                                 size_t start,
+                                 size_t size)
+{
+  size_t most = bridge_buffer_size(buffer);
+  if (start > most || size > most - start) {
+    PyErr_SetString(PyExc_IndexError, "the index is out of the buffer's range");
+    return NULL;
+  }
+  const char *data = bridge_buffer_data(buffer);
+  return PyBytes_FromStringAndSize(size > 0 ? data + start : "",
+                                   (Py_ssize_t)size);
+}
+
+PyObject *bridge__py_buffer_equals(const bridge_buffer *buffer, PyObject *other)
+{
+  Py_buffer view;
+  if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) < 0) {
+    if (!PyErr_ExceptionMatches(PyExc_BufferError)) {
+      return NULL;
+    }
+    PyErr_Clear(); /* a memoryview with gaps */
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  size_t size = bridge_buffer_size(buffer);
+  bool equal =
+      size == (size_t)view.len &&
+      (size == 0 || memcmp(bridge_buffer_data(buffer), view.buf, size) == 0);
+  PyBuffer_Release(&view);
+  return PyBool_FromLong(equal);
 }
 
 static bridge_buffer *created(bridge_status status, bridge_buffer *buffer)
@@ -83,11 +146,18 @@ static bridge_buffer *of_size(PyObject *source)
 {
   bridge_buffer *buffer = NULL;
   Py_ssize_t size = PyNumber_AsSsize_t(source, PyExc_OverflowError);
+  if (size == -1 && PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    PyErr_Clear();
+    bridge__py_raise_format(BRIDGE_EOVERFLOW, "a Buffer cannot have %R bytes",
+                            source);
+    return NULL;
+  }
   if (size == -1 && PyErr_Occurred()) {
     return NULL;
   }
   if (size < 0) {
-    bridge__py_raise_format(BRIDGE_EINVAL, "a buffer of %zd bytes", size);
+    bridge__py_raise_format(BRIDGE_EINVAL,
+                            "a Buffer has 0 or more bytes, not %zd", size);
     return NULL;
   }
   bridge_status status = bridge_buffer_create(&buffer, (size_t)size);
@@ -122,16 +192,13 @@ static bridge_buffer *of_bytes(PyObject *source)
 
 bridge_buffer *bridge__py_buffer_create(PyObject *source)
 {
-  if (bridge__py_is_plain_buffer(source)) {
-    return bridge_buffer_retain(bridge__py_buffer_of(source));
-  }
-  if (PyIndex_Check(source) && !PyObject_CheckBuffer(source)) {
+  bool is_size = PyIndex_Check(source) && !PyBool_Check(source);
+  if (is_size && !PyObject_CheckBuffer(source)) {
     return of_size(source);
   }
   if (!PyObject_CheckBuffer(source)) {
     PyErr_Format(PyExc_TypeError,
-                 "a Buffer is made of a size or of bytes, not of %s",
-                 Py_TYPE(source)->tp_name);
+                 "a Buffer is made of a size or of bytes, not of %R", source);
     return NULL;
   }
   return of_bytes(source);

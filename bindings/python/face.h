@@ -77,12 +77,16 @@ bridge_status bridge__py_wait(bridge__py_step *step,
                               int64_t timeout_ms,
                               bool *interrupted);
 
+/* What a call that gives nothing returns. */
+PyObject *bridge__py_none_or_raise(bridge_status status, bool interrupted);
+
 /* What the methods of the classes do; see python.swg. */
 PyObject *bridge__py_queue_push(bridge_queue *queue,
                                 PyObject *values,
                                 PyObject *timeout);
 PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values);
 PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout);
+PyObject *bridge__py_queue_discard(bridge_queue *queue);
 PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
                                      PyObject *limit,
                                      PyObject *timeout);
@@ -107,8 +111,17 @@ PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);
 
 /* ---- buffer.c: the buffer protocol ---------------------------------------- */
 
-int bridge__py_buffer_get(PyObject *self, Py_buffer *view, int flags);
-void bridge__py_buffer_drop(PyObject *self, Py_buffer *view);
+/* A new class with nothing but the protocol, for the face's Buffer. */
+PyObject *bridge__py_buffer_exporter(void);
+
+/* A copy of some bytes. */
+PyObject *bridge__py_buffer_part(const bridge_buffer *buffer,
+                                 size_t start,
+                                 size_t size);
+
+/* Whether the bytes are those of anything that has bytes. */
+PyObject *bridge__py_buffer_equals(const bridge_buffer *buffer,
+                                   PyObject *other);
 PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer);
 bridge_buffer *bridge__py_buffer_create(PyObject *source);
 
@@ -123,8 +136,5 @@ PyObject *bridge__py_wrap(bridge_handle_kind kind, void *handle);
 
 /* The buffer within a Buffer, borrowed; NULL with an exception. */
 bridge_buffer *bridge__py_buffer_of(PyObject *self);
-
-/* Whether it is one of the generated class itself, not yet of the face. */
-bool bridge__py_is_plain_buffer(PyObject *self);
 
 #endif /* BRIDGE_PYTHON_FACE_H */

@@ -79,9 +79,11 @@ static bool refuse(const packer *self, bridge_status status, PyObject *why)
 
 static bool refuse_type(const packer *self, PyObject *object)
 {
+  const char *hint =
+      PyObject_CheckBuffer(object) ? ": put it into a bridge.Buffer" : "";
   return refuse(self, BRIDGE_ETYPE,
-                PyUnicode_FromFormat("a value of type '%s' cannot cross",
-                                     Py_TYPE(object)->tp_name));
+                PyUnicode_FromFormat("a value of type '%s' cannot cross%s",
+                                     Py_TYPE(object)->tp_name, hint));
 }
 
 /* Whether a write succeeded; raises if not. */
@@ -128,7 +130,8 @@ static bool pack_integer(packer *self, PyObject *object)
   long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
   if (overflow != 0) {
     return refuse(self, BRIDGE_EOVERFLOW,
-                  PyUnicode_FromString("the integer does not fit 64 bits"));
+                  PyUnicode_FromString("the integer does not fit a signed "
+                                       "integer of 64 bits"));
   }
   if (value == -1 && PyErr_Occurred()) {
     return false;
@@ -168,7 +171,8 @@ static bool pack_bytes(packer *self, PyObject *object)
     PyErr_Clear();
     return refuse(self, BRIDGE_ETYPE,
                   PyUnicode_FromString("a memoryview that is not contiguous "
-                                       "cannot cross"));
+                                       "cannot cross: put it into a "
+                                       "bridge.Buffer"));
   }
   bridge_status status =
       bridge_message_write_binary(self->message, view.buf, (size_t)view.len);

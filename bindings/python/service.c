@@ -1,6 +1,9 @@
 /* What Python asks of workers: calls, joining and closing. */
 #include "face.h"
 
+#include <limits.h>
+#include <stdatomic.h>
+
 /* ---- Sending ------------------------------------------------------------------- */
 
 typedef struct request {
@@ -38,14 +41,7 @@ PyObject *bridge__py_worker_send(bridge_worker *worker,
   bridge_status status =
       bridge__py_wait(send_step, &self, timeout_ms, &interrupted);
   bridge_message_release(self.message);
-  if (interrupted) {
-    return NULL;
-  }
-  if (status != BRIDGE_OK) {
-    bridge__py_raise(status, NULL);
-    return NULL;
-  }
-  Py_RETURN_NONE;
+  return bridge__py_none_or_raise(status, interrupted);
 }
 
 PyObject *bridge__py_worker_request(bridge_worker *worker,
@@ -248,6 +244,12 @@ PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget)
   {
     return PyBool_FromLong(status == BRIDGE_OK);
   }
+  if (status == BRIDGE_EUNSUPPORTED) {
+    bridge__py_raise_format(status,
+                            "this worker has a thread of its own, which "
+                            "steps it");
+    return NULL;
+  }
   bridge__py_raise(status, NULL);
   return NULL;
 }
@@ -280,6 +282,9 @@ PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
   PyObject *result = NULL;
   if (!interrupted && status == BRIDGE_OK) {
     result = bridge__py_unpack(self.results);
+  } else if (!interrupted && status == BRIDGE_EUNSUPPORTED) {
+    bridge__py_raise_format(status, "you drive this worker: step it until that "
+                                    "raises Closed, then join it");
   } else if (!interrupted) {
     bridge__py_raise_error(status, self.error, worker);
   }
@@ -288,64 +293,119 @@ PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
   return result;
 }
 
-/* A worker of which we are the host: it ends only if it is stepped. */
-static bridge_status step_to_end(bridge_worker *worker, int timeout_ms)
-{
-  bridge_status status = bridge_worker_step(worker, 0);
-  if (status == BRIDGE_EEMPTY) {
-    int own = -1;
-    bridge_worker_timeout(worker, &own);
-    bool sooner = own >= 0 && (timeout_ms < 0 || own < timeout_ms);
-    bridge_waker_wait(bridge_worker_waker(worker), sooner ? own : timeout_ms);
-    return BRIDGE_ETIMEDOUT;
-  }
-  if (status == BRIDGE_OK) {
-    return BRIDGE_ETIMEDOUT;
-  }
-  return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
-}
-
 /* Until the worker has ended, however it ended. */
 static bridge_status end_step(void *context, int timeout_ms)
 {
-  bridge_worker *worker = context;
-  bridge_status status = bridge_worker_join(worker, timeout_ms, NULL, NULL);
-  if (status == BRIDGE_EUNSUPPORTED) {
-    /* Lua must not run while we hold the GIL, which is so when we only ask. */
-    return timeout_ms == 0 ? BRIDGE_ETIMEDOUT : step_to_end(worker, timeout_ms);
-  }
+  bridge_status status = bridge_worker_join(context, timeout_ms, NULL, NULL);
   bool waits = status == BRIDGE_ETIMEDOUT || status == BRIDGE_EFORKED ||
                status == BRIDGE_EDEADLOCK || status == BRIDGE_EINVAL;
   return waits ? status : BRIDGE_OK;
 }
 
-PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace)
+/* What bridge_worker_close does, so that Ctrl-C is heard while it waits. */
+static bridge_status close_threaded(bridge_worker *worker,
+                                    int64_t grace_ms,
+                                    bool *interrupted)
 {
   typedef bridge_status stage(bridge_worker * worker);
   stage *const stages[] = {bridge_worker_stop, bridge_worker_cancel};
-  int64_t grace_ms = 0;
   bridge_status status = BRIDGE_OK;
+
+  for (size_t i = 0; i < 2; i++) {
+    status = stages[i](worker);
+    if (status == BRIDGE_OK) {
+      status = bridge__py_wait(end_step, worker, grace_ms, interrupted);
+    }
+    if (*interrupted || status != BRIDGE_ETIMEDOUT) {
+      break;
+    }
+  }
+  return status;
+}
+
+/* Closing a worker of which we are the host runs Lua, so it is done on a thread
+   that Python does not see: who asked can hear Ctrl-C meanwhile, and go. */
+typedef struct closing {
+  bridge_worker *worker;
+  int grace_ms;
+  bridge_status status; /* read by who has joined the thread */
+  atomic_int owners;    /* the thread, and who asked */
+} closing;
+
+static void drop_closing(closing *self)
+{
+  /* Publishes our use of it to the last owner, and takes the other's. */
+  if (atomic_fetch_sub_explicit(&self->owners, 1, memory_order_acq_rel) == 1) {
+    bridge_worker_release(self->worker);
+    PyMem_RawFree(self);
+  }
+}
+
+static void closing_main(void *user)
+{
+  closing *self = user;
+  self->status = bridge_worker_close(self->worker, self->grace_ms);
+  drop_closing(self);
+}
+
+static bridge_status closed_step(void *context, int timeout_ms)
+{
+  return bridge_thread_join(context, timeout_ms);
+}
+
+static bridge_status start_closing(closing **out,
+                                   bridge_thread **thread,
+                                   bridge_worker *worker,
+                                   int64_t grace_ms)
+{
+  closing *self = PyMem_RawCalloc(1, sizeof(closing));
+  if (self == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  self->worker = bridge_worker_retain(worker);
+  self->grace_ms = grace_ms < 0 || grace_ms > INT_MAX ? INT_MAX : (int)grace_ms;
+  atomic_init(&self->owners, 2);
+  bridge_status status = bridge_thread_create(thread, closing_main, self, NULL);
+  if (status != BRIDGE_OK) {
+    bridge_worker_release(self->worker);
+    PyMem_RawFree(self);
+    return status;
+  }
+  *out = self;
+  return BRIDGE_OK;
+}
+
+static bridge_status close_driven(bridge_worker *worker,
+                                  int64_t grace_ms,
+                                  bool *interrupted)
+{
+  closing *self = NULL;
+  bridge_thread *thread = NULL;
+  bridge_status status = start_closing(&self, &thread, worker, grace_ms);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__py_wait(closed_step, thread, -1, interrupted);
+  if (*interrupted) {
+    bridge_worker_cancel(worker); /* the thread is done the sooner */
+  } else if (status == BRIDGE_OK) {
+    status = self->status;
+  }
+  bridge_thread_release(thread);
+  drop_closing(self);
+  return status;
+}
+
+PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace)
+{
+  int64_t grace_ms = 0;
+  bool interrupted = false;
 
   if (!bridge__py_timeout(grace, &grace_ms)) {
     return NULL;
   }
-  grace_ms += grace_ms == 0; /* a worker of ours gets at least one step */
-  for (size_t i = 0; i < 2; i++) {
-    bool interrupted = false;
-    status = stages[i](worker);
-    if (status == BRIDGE_OK) {
-      status = bridge__py_wait(end_step, worker, grace_ms, &interrupted);
-    }
-    if (interrupted) {
-      return NULL;
-    }
-    if (status != BRIDGE_ETIMEDOUT) {
-      break;
-    }
-  }
-  if (status != BRIDGE_OK) {
-    bridge__py_raise(status, NULL);
-    return NULL;
-  }
-  Py_RETURN_NONE;
+  bridge_status status = bridge_worker_waker(worker) != NULL
+                             ? close_driven(worker, grace_ms, &interrupted)
+                             : close_threaded(worker, grace_ms, &interrupted);
+  return bridge__py_none_or_raise(status, interrupted);
 }

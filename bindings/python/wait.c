@@ -35,6 +35,10 @@ bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds)
   }
   double value = PyFloat_AsDouble(seconds);
   if (value == -1.0 && PyErr_Occurred()) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Format(PyExc_TypeError, "a time-out is None or seconds, not %R",
+                   seconds);
+    }
     return false;
   }
   if (!(value >= 0)) { /* also what is no number */
@@ -120,6 +124,18 @@ bridge_status bridge__py_wait(bridge__py_step *step,
   return status;
 }
 
+PyObject *bridge__py_none_or_raise(bridge_status status, bool interrupted)
+{
+  if (interrupted) {
+    return NULL;
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  Py_RETURN_NONE;
+}
+
 /* ---- Queue ------------------------------------------------------------------------ */
 
 typedef struct exchange {
@@ -136,18 +152,6 @@ static bridge_status push_step(void *context, int timeout_ms)
   return bridge_queue_push_timeout(self->queue, &self->message, timeout_ms);
 }
 
-static PyObject *none_or_raise(bridge_status status, bool interrupted)
-{
-  if (interrupted) {
-    return NULL;
-  }
-  if (status != BRIDGE_OK) {
-    bridge__py_raise(status, NULL);
-    return NULL;
-  }
-  Py_RETURN_NONE;
-}
-
 static PyObject *push(bridge_queue *queue, PyObject *values, int64_t timeout_ms)
 {
   exchange self = {.queue = queue, .message = bridge__py_pack(NULL, values)};
@@ -158,7 +162,7 @@ static PyObject *push(bridge_queue *queue, PyObject *values, int64_t timeout_ms)
   bridge_status status =
       bridge__py_wait(push_step, &self, timeout_ms, &interrupted);
   bridge_message_release(self.message);
-  return none_or_raise(status, interrupted);
+  return bridge__py_none_or_raise(status, interrupted);
 }
 
 PyObject *bridge__py_queue_push(bridge_queue *queue,
@@ -215,6 +219,19 @@ PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout)
   }
   bridge_message_release(self.message);
   return result;
+}
+
+/* Nothing is read of it, so there is nothing that could be refused. */
+PyObject *bridge__py_queue_discard(bridge_queue *queue)
+{
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, 0);
+  bridge_message_release(message);
+  if (status == BRIDGE_OK || status == BRIDGE_EEMPTY) {
+    return PyBool_FromLong(status == BRIDGE_OK);
+  }
+  bridge__py_raise(status, NULL);
+  return NULL;
 }
 
 static bridge_status batch_step(void *context, int timeout_ms)
@@ -282,13 +299,18 @@ PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
 {
   int64_t timeout_ms = 0;
   Py_ssize_t most = PyNumber_AsSsize_t(limit, PyExc_OverflowError);
-  if ((most == -1 && PyErr_Occurred()) ||
-      !bridge__py_timeout(timeout, &timeout_ms)) {
+  if (most == -1 && PyErr_Occurred()) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+      PyErr_Format(PyExc_TypeError, "limit is a number of messages, not %R",
+                   limit);
+    }
+    return NULL;
+  }
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
     return NULL;
   }
   if (most < 1) {
-    bridge__py_raise_format(BRIDGE_EINVAL, "a batch has a limit from 1, not %R",
-                            limit);
+    bridge__py_raise_format(BRIDGE_EINVAL, "limit is 1 or more, not %R", limit);
     return NULL;
   }
   /* A limit may be a way to say "all"; the next call takes the rest. */
@@ -319,5 +341,5 @@ PyObject *bridge__py_waker_wait(bridge_waker *waker, PyObject *timeout)
   bool interrupted = false;
   bridge_status status =
       bridge__py_wait(waker_step, waker, timeout_ms, &interrupted);
-  return none_or_raise(status, interrupted);
+  return bridge__py_none_or_raise(status, interrupted);
 }

@@ -47,8 +47,15 @@ def test_a_time_out_that_is_no_time_is_an_error(queue, timeout):
     ):
         with pytest.raises(bridge.InvalidError):
             use()
-    with pytest.raises(TypeError):
-        queue.pop("1")
+    for use in (
+        lambda: queue.pop("1"),
+        lambda: queue.push(1, timeout="1"),
+        lambda: queue.pop_batch(1, "1"),
+        lambda: queue.waker.wait("1"),
+        lambda: bridge.Queue(timeout="1"),
+    ):
+        with pytest.raises(TypeError, match="None or seconds, not '1'"):
+            use()
     assert len(queue) == 0
 
 
@@ -151,8 +158,8 @@ def test_bytes_are_bounded_too():
         {"full": "explode"},
         {"waker": "bell"},
         {"waker": "callback"},
-        {"waker": None},
-        {"full": None},
+        {"items": 0},
+        {"bytes": 0},
     ],
     ids=str,
 )
@@ -452,3 +459,76 @@ def test_what_belongs_to_a_process_has_no_pickle(queue):
             pickle.dumps(handle)
         with pytest.raises(TypeError, match="no pickle"):
             copy.copy(handle)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"items": 0}, ValueError, "items is 1 to 4,194,303, not 0"),
+        ({"items": 2**22}, ValueError, "items is 1 to 4,194,303, not 4194304"),
+        ({"bytes": 2**40}, ValueError, "bytes is 1 to 549,755,813,888, not"),
+        ({"items": "3"}, TypeError, "items is a whole number, not '3'"),
+        ({"items": 2.5}, TypeError, "items is a whole number, not 2.5"),
+        ({"items": True}, TypeError, "items is a whole number, not True"),
+        ({"bytes": b"3"}, TypeError, "bytes is a whole number, not b'3'"),
+        ({"full": "explode"}, ValueError, "full is one of 'block', .*, not 'explode'"),
+        ({"full": None}, TypeError, "full is one of 'block', .*, not None"),
+        ({"full": []}, TypeError, r"full is one of 'block', .*, not \[\]"),
+        ({"waker": None}, TypeError, "a waker is one of .*, not None"),
+        ({"timeout": "x"}, TypeError, "timeout is None or seconds, not 'x'"),
+        ({"timeout": -1}, ValueError, "timeout is None or seconds from 0, not -1"),
+    ],
+    ids=str,
+)
+def test_an_error_of_an_option_names_it_and_what_it_may_be(arguments, error, text):
+    with pytest.raises(error, match=text) as caught:
+        bridge.Queue(**arguments)
+    assert isinstance(caught.value, bridge.InvalidError) == (error is ValueError)
+
+
+def test_a_waker_serves_one_queue():
+    with bridge.Queue(waker="eventfd") as first:
+        with pytest.raises(bridge.Busy, match="the waker serves another queue"):
+            bridge.Queue(waker=first.waker)
+
+
+def test_an_integer_of_more_than_64_bits_says_so(queue):
+    for number in (1 << 63, -(1 << 63) - 1):
+        with pytest.raises(bridge.RangeError, match="a signed integer of 64 bits"):
+            queue.push(number)
+
+
+def test_what_python_cannot_have_is_discarded(queue):
+    bridge.Worker("local q = ... q:push(print) q:push(1)", queue).join(timeout=30)
+    for pop in (lambda: queue.pop(0), lambda: queue.pop_batch(3, 0)):
+        with pytest.raises(bridge.NotShareableError):
+            pop()
+    assert len(queue) == 2
+    assert queue.discard() is True
+    assert queue.pop(0) == 1
+    assert queue.discard() is False
+    queue.push(2)
+    queue.close()
+    assert queue.discard() is True
+    with pytest.raises(bridge.Closed):
+        queue.discard()
+
+
+def test_whoever_has_bytes_is_told_of_buffers(queue):
+    import array
+
+    import numpy
+
+    for value in (numpy.zeros(3), array.array("i"), memoryview(b"abcd")[::2]):
+        with pytest.raises(bridge.NotShareableError, match="into a bridge.Buffer"):
+            queue.push([value])
+    with pytest.raises(bridge.NotShareableError) as caught:
+        queue.push(object())
+    assert "Buffer" not in str(caught.value)
+
+
+def test_a_limit_of_a_batch_is_checked(queue):
+    with pytest.raises(TypeError, match="limit is a number of messages, not 'x'"):
+        queue.pop_batch("x", 0)
+    with pytest.raises(bridge.InvalidError, match="limit is 1 or more, not 0"):
+        queue.pop_batch(0, 0)

@@ -73,8 +73,8 @@ WAITS = {
     "join": "busy.join()",
     "call": "stuck.call('never')",
     "close": "busy.close(grace=60)",
-    "a host's close": "bridge.Worker('local bridge = require [[bridge]] bridge.sleep(1e6)',"
-    " drive='host').close(grace=60)",
+    "a host's close": "host = bridge.Worker('require([[bridge]]).sleep(1e6)',"
+    " drive='host')\nhost.step()\nready()\nhost.close(grace=60)",
     "with": "with busy as w: w.join()",
     "asyncio": "import asyncio; asyncio.run(empty.apop())",
     "a full queue of Lua": "other = bridge.Worker('local q = require([[bridge]])"

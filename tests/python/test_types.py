@@ -79,6 +79,12 @@ def errors() -> None:
         print(line, text, code)
 
 view: memoryview = memoryview(bridge.Buffer(b"x"))
+copy: bytes = bytes(bridge.Buffer(3)) + bridge.Buffer(3)[1:]
+byte: int = bridge.Buffer(3)[0] + sum(bridge.Buffer(3))
+same: bool = bridge.Buffer(3) == b"abc"
+gone: bool = bridge.Queue().discard()
+with open("file", "wb") as file:
+    file.write(bridge.Buffer(1))
 kind: bridge.WakerKind = bridge.Waker("pipe").kind
 count: int = asyncio.run(calls()) + bridge.cores() + len(bridge.Buffer(1))
 '''
@@ -100,13 +106,7 @@ bridge.Waker(3)
 def test_mypy_accepts_a_program_that_uses_it_well(tmp_path, cache):
     (tmp_path / "use.py").write_text(USE)
     run = tool("mypy", "--strict", "--cache-dir", cache, "use.py", cwd=tmp_path)
-    # memoryview() of mypy's own stubs knows only the standard classes.
-    lines = [
-        line
-        for line in run.stdout.splitlines()
-        if "error" in line and 'memoryview" has incompatible type "Buffer"' not in line
-    ]
-    assert [line for line in lines if not line.startswith("Found")] == []
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_mypy_refuses_each_misuse(tmp_path, cache):

@@ -76,7 +76,6 @@ def test_binary_chunks_only_if_asked():
         {},
         {"source": "", "file": "x"},
         {"source": "", "drive": "magic"},
-        {"source": "", "drive": None},
         {"source": "", "waker": "bell"},
         {"source": "", "memory": "lots"},
         {"source": "", "memory": -1},
@@ -163,9 +162,49 @@ def test_memory_is_limited_and_reported():
 def test_sizes_are_numbers_or_texts(text, size):
     worker = bridge.Worker("", inbox_bytes=text, memory="8MiB")
     worker.join(timeout=30)
-    from bridge.worker import _size
+    assert bridge.options.size("memory", text, 2**40) == size
 
-    assert _size("memory", text) == size
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"memory": 2.5}, TypeError, "memory is bytes or a text like '64MiB', not 2.5"),
+        ({"memory": "lots"}, ValueError, "memory is bytes or .*, not 'lots'"),
+        ({"memory": 0}, ValueError, "memory is 1 or more, not 0"),
+        ({"memory": "9" * 5000}, ValueError, "memory is bytes or a text"),
+        ({"inbox_items": 0}, ValueError, "inbox_items is 1 to 4,194,303, not 0"),
+        ({"inbox_items": "5"}, TypeError, "inbox_items is a whole number, not '5'"),
+        ({"inbox_bytes": 2**40}, ValueError, "inbox_bytes is 1 to 549,755,813,888"),
+        ({"stack_size": []}, TypeError, r"stack_size is bytes or .*, not \[\]"),
+        ({"tracebacks": 1}, TypeError, "tracebacks is True or False, not 1"),
+        ({"binary_chunks": "no"}, TypeError, "binary_chunks is True or False, not 'no'"),
+        ({"name": 7}, TypeError, "name is a text, not 7"),
+        ({"name": "a\0b"}, ValueError, "name is a text without NULs"),
+        ({"path": 7}, TypeError, "path is a text, not 7"),
+        ({"cpath": b"\0"}, ValueError, "cpath is a text without NULs"),
+        ({"libraries": 7}, TypeError, "libraries is None, or names .*, not 7"),
+        ({"libraries": [7]}, TypeError, r"libraries is None, or names .*, not \[7\]"),
+        ({"libraries": b"os"}, TypeError, "libraries is None, or names .*, not b'os'"),
+        ({"drive": None}, TypeError, "drive is one of 'thread', 'host', not None"),
+        ({"drive": []}, TypeError, "drive is one of"),
+        ({"waker": 3}, TypeError, "a waker is one of .*, not 3"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_error_of_an_option_names_it_and_what_it_may_be(arguments, error, text):
+    with pytest.raises(error, match=text) as caught:
+        bridge.Worker("", **arguments)
+    assert isinstance(caught.value, bridge.InvalidError) == (error is ValueError)
+
+
+def test_a_source_and_a_grace_of_a_wrong_type_are_named(service):
+    with pytest.raises(TypeError, match="source is a text or bytes, not 7"):
+        bridge.Worker(7)
+    with pytest.raises(TypeError, match="grace is None or seconds, not 'x'"):
+        service.close("x")
+    with pytest.raises(bridge.InvalidError, match="grace is None or seconds from 0"):
+        service.close(-1)
+    assert service.call("echo", 1, timeout=30) == 1
 
 
 # ---- Errors
@@ -477,7 +516,7 @@ def test_a_host_drives_a_worker(kind):
 
 def test_a_host_s_worker_needs_steps_not_waiting():
     worker = bridge.Worker("return 1", drive="host")
-    with pytest.raises(bridge.Unsupported):
+    with pytest.raises(bridge.Unsupported, match="you drive this worker: step it"):
         worker.join(timeout=1)
     with pytest.raises(bridge.Closed):
         while worker.step():
@@ -487,12 +526,13 @@ def test_a_host_s_worker_needs_steps_not_waiting():
 
 
 def test_a_worker_with_a_thread_takes_no_steps(service):
-    with pytest.raises(bridge.Unsupported):
-        service.step()
-    with pytest.raises(bridge.Unsupported):
-        service.timeout()
-    with pytest.raises(bridge.InvalidError):
+    for use in (service.step, service.timeout, service.fileno, lambda: service.waker):
+        with pytest.raises(bridge.Unsupported, match="has a thread of its own"):
+            use()
+    with pytest.raises(bridge.InvalidError, match="budget is 1 or more, not -1"):
         service.step(-1)
+    with pytest.raises(TypeError, match="budget is a whole number, not '1MiB'"):
+        service.step("1MiB")
 
 
 def test_with_closes_a_worker_of_the_host():
@@ -500,6 +540,36 @@ def test_with_closes_a_worker_of_the_host():
         assert worker.step() is False
         assert worker.phase == "serving"
         assert worker.timeout() is None
+    assert worker.phase == "ended"
+
+
+def test_closing_a_worker_that_was_never_stepped_does_not_run_it(queue):
+    worker = bridge.Worker("(...):push('ran')", queue, drive="host")
+    worker.close(grace=None)
+    assert worker.phase == "ended"
+    with pytest.raises(bridge.Empty):
+        queue.pop(timeout=0)
+    with pytest.raises(bridge.Closed):
+        worker.step()
+    worker.close()
+
+
+def test_closing_a_worker_of_the_host_ends_what_it_does():
+    worker = bridge.Worker("require('bridge').sleep(1e6)", drive="host")
+    assert worker.step() is False
+    worker.close(grace=0.01)
+    assert worker.phase == "ended"
+
+
+def test_closing_a_worker_of_the_host_ends_what_computes():
+    source = """
+    local bridge = require "bridge"
+    bridge.sleep(0.001)
+    while true do end
+    """
+    worker = bridge.Worker(source, drive="host")
+    assert worker.step() is False
+    worker.close(grace=0.05)
     assert worker.phase == "ended"
 
 

@@ -6,13 +6,41 @@ Python through queues and wake it inside whatever event loop it has.
 ...     worker.join()
 42
 
-Values that cross: None, bool, int (64 bits), float, str, bytes, bytearray,
-memoryview, list, tuple, dict, NumPy's scalars, `Buffer`, `Queue`, `Waker` and
-`Worker`; lists and dicts may be shared and cyclic.  Back come None, bool, int,
-float, str, bytes, list, dict and the handles.  Strings of Lua that are no UTF-8
-come as str with the bytes as U+DC80 to U+DCFF, as ``os.fsdecode`` does it.
+What crosses, what it is in Lua, and what comes back from there:
 
-Every wait ends on Ctrl-C.  No native thread ever calls into Python.
+=======================  ==============================  =====================
+Python                   Lua                             back in Python
+=======================  ==============================  =====================
+None                     nil                             None
+bool                     boolean                         bool
+int, of 64 bits          integer                         int
+float                    float                           float, also 1.0
+str                      string                          str
+bytes, bytearray,        string                          str
+memoryview
+list, tuple              table from 1                    list
+dict                     table                           dict
+dict with keys 1 to n    table from 1                    list
+empty list or dict       empty table                     []
+[1, None, 3]             table with a hole               {1: 1, 3: 3}
+[1, None]                {1}                             [1]
+NumPy's scalars          integer, float, boolean         int, float, bool
+Buffer, Queue,           the same object                 the same object
+Waker, Worker
+                         metatable                       left behind
+                         keys equal in Python, as        `NotShareableError`
+                         1 and true; functions
+=======================  ==============================  =====================
+
+What Python pops as Python pushed it keeps bytes, None in lists and empty dicts;
+tuples, bytearrays and memoryviews come as list and bytes.  Lists, dicts and tables
+may be shared and cyclic.  Strings of Lua that are no UTF-8 come as str with the
+bytes as U+DC80 to U+DCFF, as ``os.fsdecode`` does it.  Arrays of NumPy cross within
+a `Buffer`.
+
+Time-outs are seconds, and None waits for ever, 0 asks.  A negative one, which in C
+waits for ever, raises `InvalidError`.  Every wait ends on Ctrl-C.  No native thread
+ever calls into Python.
 """
 
 import os as _os

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import core as _core
 from .errors import Busy, Empty, Full, Timeout
+from .options import seconds
 
 if TYPE_CHECKING:
     from .queue import Queue
@@ -21,8 +22,13 @@ _SOONEST = 0.001
 _LATEST = 0.05
 
 
+def _late() -> Timeout:
+    return Timeout(_core.status_text(_core.ETIMEDOUT))
+
+
 async def pop(queue: Queue, timeout: float | None) -> Any:
     """Pop a message as soon as there is one."""
+    seconds("timeout", timeout)
     loop = asyncio.get_running_loop()
     descriptor = queue.fileno()
     deadline = None if timeout is None else loop.time() + timeout
@@ -34,7 +40,7 @@ async def pop(queue: Queue, timeout: float | None) -> Any:
                 raise
         left = None if deadline is None else deadline - loop.time()
         if left is not None and left <= 0:
-            raise Timeout("the time ran out")
+            raise _late()
         await _readable(loop, queue, descriptor, left)
 
 
@@ -107,6 +113,7 @@ async def call(
     worker: Worker, name: str, values: tuple[object, ...], timeout: float | None
 ) -> Any:
     """Ask a worker, and let the loop go on until the answer is here."""
+    seconds("timeout", timeout)
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     answers = _answers_of(loop)
@@ -118,7 +125,7 @@ async def call(
         left = None if deadline is None else max(deadline - loop.time(), 0)
         await asyncio.wait([future], timeout=left)
         if not future.done():
-            raise Timeout("the time ran out")
+            raise _late()
         return future.result()
     finally:
         answers.waiting.pop(session, None)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-from weakref import WeakValueDictionary
+from collections.abc import Iterator
+from typing import Any, overload
 
 from . import core as _core
+from .handles import Handle, register
 
 __all__ = ["Buffer"]
 
-# By address.  An entry goes before its bytes do.
-_live: WeakValueDictionary[int, Buffer] = WeakValueDictionary()
 
-
-class Buffer(_core.Buffer):
+class Buffer(Handle[_core.Buffer], _core.Exporter):
     """Bytes that threads share and do not copy.
 
     ``memoryview(buffer)``, ``numpy.frombuffer(buffer)``, ``file.readinto`` and
@@ -24,9 +22,13 @@ class Buffer(_core.Buffer):
 
     Thread safety: any thread.  Who writes the same bytes from two threads at the
     same time has to take turns.
+
+    A buffer equals whatever has the same bytes: other buffers, bytes, bytearray
+    and memoryview.  Since its bytes can change it has no hash.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ()
+    _kind = _core.HANDLE_BUFFER
 
     def __init__(self, source: Any) -> None:
         """Make a buffer.
@@ -34,42 +36,58 @@ class Buffer(_core.Buffer):
         Parameters: ``source`` is a number of bytes, which will be zeros, or
         anything that has bytes, which are copied.
 
-        Raises: `InvalidError` for a negative size, `LimitError`, `OutOfMemory`,
-        `TypeError`.
+        Raises: `InvalidError` for a negative size, `RangeError`, `LimitError`,
+        `OutOfMemory`, `TypeError`.
         """
-        super().__init__(source)
-        _live[self.address()] = self
-
-    @classmethod
-    def _of(cls, core: _core.Buffer) -> Buffer:
-        """The object for a handle: one that lives, or a new one."""
-        known = _live.get(core.address())
-        return cls(core) if known is None else known
+        self._hold(_core.Buffer(source))
 
     def freeze(self) -> None:
         """Make the bytes read-only for good.  Twice is harmless.
 
         Raises: `BufferBusy` while a view that can write is open.
         """
-        self.freeze_now()
+        self._core.freeze_now()
 
     @property
     def frozen(self) -> bool:
         """Whether the bytes are read-only."""
-        return self.is_frozen()
+        return self._core.is_frozen()
 
     def __len__(self) -> int:
-        return self.size()
+        return self._core.size()
 
     def __bool__(self) -> bool:
         return True
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a Buffer belongs to its process and has no pickle")
+    @overload
+    def __getitem__(self, key: int) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> bytes: ...
+    def __getitem__(self, key: int | slice) -> int | bytes:
+        """A byte as a number, or a copy of some bytes.  Write by a memoryview."""
+        size = len(self)
+        if not isinstance(key, slice):
+            return self._core.part(range(size)[key], 1)[0]
+        start, stop, step = key.indices(size)
+        if step == 1:
+            return self._core.part(start, max(stop - start, 0))
+        return self._core.part(0, size)[key]
+
+    def __iter__(self) -> Iterator[int]:
+        """The bytes as numbers."""
+        for index in range(len(self)):
+            yield self[index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (Buffer, bytes, bytearray, memoryview)):
+            return self._core.equals(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         state = "frozen" if self.frozen else "writable"
         return f"<bridge.Buffer of {len(self)} bytes, {state}>"
 
 
-_core.set_face(_core.HANDLE_BUFFER, Buffer, Buffer._of)
+register(Buffer)

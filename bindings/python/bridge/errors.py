@@ -127,7 +127,7 @@ class Empty(Error, _queue.Empty):
 
 
 class Timeout(Error, TimeoutError):
-    """The time that the caller gave ran out."""
+    """The time that the caller gave is over."""
 
     _code = -5
     _status = "ETIMEDOUT"
@@ -167,7 +167,12 @@ class Deadlock(Error):
 
 
 class NotShareableError(Error, TypeError):
-    """A value cannot cross; the text names the path to it."""
+    """A value cannot cross; the text names the path to it.
+
+    Arrays of NumPy and whatever else has bytes cross within a `Buffer`.  A message
+    that Python cannot have stays the oldest of its queue, where Lua and C can pop
+    it; `Queue.discard` frees it.
+    """
 
     _code = -15
     _status = "ETYPE"

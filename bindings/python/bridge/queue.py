@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 from . import core as _core
-from .errors import Closed, InvalidError, Unsupported
+from .errors import Busy, Closed, Unsupported
 from .handles import Handle, register
+from .options import ITEMS_MAX, QUEUE_BYTES_MAX, choice, number, seconds
 from .waker import Waker, kind_number
 
 __all__ = ["POLICY", "Policy", "Queue"]
@@ -32,10 +33,9 @@ _FOR_EVER = -1
 
 def _milliseconds(timeout: float | None) -> int:
     """For the library, which keeps the time-out for other languages."""
+    timeout = seconds("timeout", timeout)
     if timeout is None:
         return _FOR_EVER
-    if not timeout >= 0:
-        raise InvalidError(f"a time-out is None or seconds from 0, not {timeout!r}")
     return min(int(timeout * 1000), 2**31 - 1) if timeout < 2**31 else _FOR_EVER
 
 
@@ -75,26 +75,22 @@ class Queue(Handle[_core.Queue]):
         a `Waker` of your own, for one queue only, or the kind of one.
 
         Raises: `InvalidError`, `Busy` if the waker serves another queue,
-        `Unsupported`, `SystemFailure`, `OutOfMemory`.
+        `Unsupported`, `SystemFailure`, `OutOfMemory`, `TypeError`.
         """
-        if full not in _POLICIES:
-            names = ", ".join(map(repr, _POLICIES))
-            raise InvalidError(f"full is one of {names}, not {full!r}")
-        for what, most in (("items", items), ("bytes", bytes)):
-            if most is not None and most < 1:
-                raise InvalidError(f"{what} is 1 or more, not {most!r}")
         own = waker if isinstance(waker, Waker) else None
         kind = _core.WAKER_DEFAULT if isinstance(waker, Waker) else kind_number(waker)
-        self._hold(
-            _core.Queue(
-                items or 0,
-                bytes or 0,
-                _POLICIES[full],
+        try:
+            core = _core.Queue(
+                number("items", items, ITEMS_MAX),
+                number("bytes", bytes, QUEUE_BYTES_MAX),
+                choice("full", full, _POLICIES),
                 _milliseconds(timeout),
                 None if own is None else own._core,
                 kind,
             )
-        )
+        except Busy:
+            raise Busy("the waker serves another queue") from None
+        self._hold(core)
         self._waiter = None
 
     def _adopt(self, core: _core.Queue) -> None:
@@ -133,12 +129,25 @@ class Queue(Handle[_core.Queue]):
 
         Raises: `Empty` if nothing is there and ``timeout`` is 0; `Timeout`;
         `Closed` once it is closed and empty; `Busy` if another thread is
-        popping; `NotShareableError` for what Python cannot have (the message
-        stays the oldest); `ForkedError`.
+        popping; `NotShareableError` for what Python cannot have, such as a
+        function of Lua (the message stays the oldest, until `discard` frees it);
+        `InvalidError` for a negative ``timeout``; `ForkedError`.
 
         Thread safety: any thread; one caller at a time.
         """
         return self._core.pop_values(timeout)
+
+    def discard(self) -> bool:
+        """Free the oldest message, also one that Python cannot have.
+
+        Returns: whether there was one; it does not wait.
+
+        Raises: `Closed` once it is closed and empty; `Busy` if another thread is
+        popping; `ForkedError`.
+
+        Thread safety: any thread; one caller at a time.
+        """
+        return self._core.discard()
 
     def pop_batch(self, limit: int, timeout: float | None = None) -> list[Any]:
         """Take as many messages as there are, the oldest first, at most

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from . import core as _core
+from .errors import Unsupported
 from .handles import Handle, register
+from .options import choice
 
 __all__ = ["Waker", "WakerKind"]
 
@@ -30,13 +32,7 @@ NAMES: dict[int, WakerKind] = {
 
 def kind_number(kind: str) -> int:
     """The number of a kind of waker that Python can make."""
-    from .errors import InvalidError
-
-    try:
-        return KINDS[kind]
-    except (KeyError, TypeError):
-        names = ", ".join(map(repr, KINDS))
-        raise InvalidError(f"a waker is one of {names}, not {kind!r}") from None
+    return choice("a waker", kind, KINDS)
 
 
 class Waker(Handle[_core.Waker]):
@@ -59,7 +55,8 @@ class Waker(Handle[_core.Waker]):
         ``"condition"`` (no descriptor) or ``"default"``, the cheapest one that
         has a descriptor.
 
-        Raises: `InvalidError`, `Unsupported`, `SystemFailure`, `OutOfMemory`.
+        Raises: `InvalidError`, `Unsupported`, `SystemFailure`, `OutOfMemory`,
+        `TypeError`.
         """
         self._hold(_core.Waker(kind_number(kind)))
 
@@ -88,7 +85,7 @@ class Waker(Handle[_core.Waker]):
         Parameters: ``timeout`` in seconds; None waits for ever, 0 asks.
 
         Raises: `Timeout`; `Closed`, also when it is closed meanwhile;
-        `ForkedError`.
+        `InvalidError` for a negative ``timeout``; `ForkedError`.
         """
         self._core.wait_for(timeout)
 
@@ -100,7 +97,13 @@ class Waker(Handle[_core.Waker]):
 
         Raises: `Unsupported` if the kind has none, `Closed`.
         """
-        return self._core.fileno()
+        try:
+            return self._core.fileno()
+        except Unsupported:
+            raise Unsupported(
+                f"a waker by {self.kind} has no descriptor: "
+                'make one by "eventfd", "pipe" or "udp"'
+            ) from None
 
     def close(self) -> None:
         """Close the waker: who waits returns, who raises is refused.  Twice is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
@@ -11,6 +10,19 @@ from typing import Any, Literal, NamedTuple
 from . import core as _core
 from .errors import InvalidError, Timeout, Unsupported
 from .handles import Handle, register
+from .options import (
+    ITEMS_MAX,
+    QUEUE_BYTES_MAX,
+    SIZE_MAX,
+    chunk,
+    choice,
+    flag,
+    names,
+    number,
+    seconds,
+    size,
+    text,
+)
 from .waker import Waker, kind_number
 
 __all__ = ["Memory", "Phase", "Worker"]
@@ -27,18 +39,6 @@ _DRIVES: dict[str, int] = {
     "thread": _core.DRIVE_THREAD,
     "host": _core.DRIVE_HOST,
 }
-_UNITS: dict[str, int] = {
-    "": 1,
-    "B": 1,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-}
-_SIZE_MAX = 2**64 - 1
-
 
 class Memory(NamedTuple):
     """Bytes of a worker's values."""
@@ -49,28 +49,6 @@ class Memory(NamedTuple):
     """Most ever."""
     limit: int
     """The limit; 0 for none."""
-
-
-def _size(what: str, size: int | str | None) -> int:
-    """Bytes, from a number or a text like "64MiB"; 0, which the library takes for
-    its default, from None."""
-    if size is None:
-        return 0
-    if isinstance(size, str):
-        match = re.fullmatch(r"\s*(\d+)\s*([A-Za-z]*)\s*", size)
-        unit = _UNITS.get(match[2].upper()) if match else None
-        if match is None or unit is None:
-            raise InvalidError(f'{what} is bytes or a text like "64MiB", not {size!r}')
-        size = int(match[1]) * unit
-    if not 1 <= size <= _SIZE_MAX:
-        raise InvalidError(f"{what} is 1 or more, not {size!r}")
-    return size
-
-
-def _names(libraries: str | Iterable[str] | None) -> str | None:
-    if libraries is None or isinstance(libraries, str):
-        return libraries
-    return ",".join(libraries)
 
 
 class Worker(Handle[_core.Worker]):
@@ -121,29 +99,27 @@ class Worker(Handle[_core.Worker]):
 
         Raises: `LuaSyntaxError`, `NotFound` (no such file or library),
         `NotShareableError`, `RangeError`, `LimitError` for an argument,
-        `InvalidError`, `OutOfMemory`, `SystemFailure`.
+        `InvalidError`, `OutOfMemory`, `SystemFailure`, `TypeError`.
         """
         if (source is None) == (file is None):
             raise InvalidError("a worker is made of either a source or a file")
-        if drive not in _DRIVES:
-            raise InvalidError(f'drive is "thread" or "host", not {drive!r}')
         self._hold(
             _core.Worker(
-                name,
-                source,
+                text("name", name),
+                chunk("source", source),
                 None,
-                None if file is None else os.fspath(file),
-                _DRIVES[drive],
+                text("file", None if file is None else os.fspath(file)),
+                choice("drive", drive, _DRIVES),
                 kind_number(waker),
-                _size("inbox_items", inbox_items),
-                _size("inbox_bytes", inbox_bytes),
-                _size("stack_size", stack_size),
-                _names(libraries),
-                path,
-                cpath,
-                _size("memory", memory),
-                binary_chunks,
-                tracebacks,
+                number("inbox_items", inbox_items, ITEMS_MAX),
+                size("inbox_bytes", inbox_bytes, QUEUE_BYTES_MAX),
+                size("stack_size", stack_size, SIZE_MAX),
+                names("libraries", libraries),
+                text("path", path),
+                text("cpath", cpath),
+                size("memory", memory, SIZE_MAX),
+                flag("binary_chunks", binary_chunks),
+                flag("tracebacks", tracebacks),
                 args,
             )
         )
@@ -163,7 +139,8 @@ class Worker(Handle[_core.Worker]):
         Raises: `Timeout`; `NotFound` if there is no such handler; `LuaError` if
         it raised; `NotShareableError` if something cannot cross; `WorkerDied` if
         the worker ended before it answered; `Closed` if it takes no more
-        requests; `Full` with a ``timeout`` of 0; `Cancelled`; `ForkedError`.
+        requests; `Full` with a ``timeout`` of 0; `InvalidError` for a negative
+        one; `Cancelled`; `ForkedError`.
         """
         return self._core.call_values(name, args, timeout)
 
@@ -218,9 +195,15 @@ class Worker(Handle[_core.Worker]):
         """End the worker: stop it; if it has not ended after ``grace`` seconds,
         cancel it; if it has not ended after the same time again, give up.
 
-        Raises: `Timeout` if it refuses: it is left running.
+        A worker that you drive is run here; if it has never been stepped, its chunk
+        does not run.  Ctrl-C while this waits for it cancels it.
+
+        Parameters: ``grace`` in seconds; None never cancels it.
+
+        Raises: `Timeout` if it refuses: it is left running; `InvalidError` for a
+        negative ``grace``.
         """
-        self._core.close_in(grace)
+        self._core.close_in(seconds("grace", grace))
 
     def __enter__(self) -> Worker:
         return self
@@ -264,7 +247,7 @@ class Worker(Handle[_core.Worker]):
         Raises: `Closed` when it has ended; `Unsupported` if it has a thread of
         its own; `Busy` if another thread steps it; `Deadlock`; `ForkedError`.
         """
-        return self._core.step_once(_size("budget", budget))
+        return self._core.step_once(number("budget", budget, SIZE_MAX))
 
     def timeout(self) -> float | None:
         """How many seconds you may wait before you must step again; None if
@@ -272,7 +255,12 @@ class Worker(Handle[_core.Worker]):
 
         Raises: `Unsupported` if it has a thread of its own.
         """
-        milliseconds = self._core.timeout()
+        try:
+            milliseconds = self._core.timeout()
+        except Unsupported:
+            raise Unsupported(
+                "this worker has a thread of its own, which waits for it"
+            ) from None
         return None if milliseconds < 0 else milliseconds / 1000
 
     @property
@@ -280,7 +268,9 @@ class Worker(Handle[_core.Worker]):
         """What is raised when a worker that you drive has something to do."""
         core = self._core.waker()
         if core is None:
-            raise Unsupported("a worker with a thread of its own has no waker")
+            raise Unsupported(
+                "this worker has a thread of its own: it has no waker and no descriptor"
+            )
         return Waker._of(core)
 
     def fileno(self) -> int:
