@@ -2,7 +2,13 @@
 -- and wakers that any event loop understands.
 --
 -- Calls that fail at run time return nil, a message and a code such as "EFULL";
--- wrong arguments raise, also values that cannot cross.  Times are seconds, and nil is for ever.
+-- wrong arguments raise, also values that cannot cross.  Times are seconds; nil is
+-- for ever, and a time that is over, 0 or less, asks and does not wait.
+--
+-- What crosses: nil, booleans, integers and floats (kept apart), strings, tables of
+-- these (nested, shared, cyclic; without their metatables), Lua functions with
+-- their upvalues, C functions without, light userdata, and the objects of the
+-- bridge.  The table of globals becomes the receiver's own.
 --
 -- This file uses no library of Lua: a worker's state may have been made without
 -- any, and still be handed a queue.  What it needs stands in the core.
@@ -219,7 +225,9 @@ end
 -- bridge.worker(chunk, ...) takes source text or a Lua function, which crosses
 -- with its upvalues; `...` are handed to it.  In place of the chunk there may be
 -- a table of options: source, file or [1] (text or function); name, chunk_name,
--- libraries (a list of names, or one string), path, cpath, memory_limit (bytes),
+-- libraries (of "base", "package", "coroutine", "table", "io", "os", "string",
+-- "math", "utf8", "debug": a list of names, or one string; print, type, pairs and
+-- their like are in "base"), path, cpath, memory_limit (bytes),
 -- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
 -- inbox_items, inbox_bytes.  What is left out has its default; memory_limit = 0
 -- is no limit, the other sizes are at least 1.
