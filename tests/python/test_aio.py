@@ -64,6 +64,41 @@ def test_apop_asks_waits_and_times_out(queue):
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [("x", TypeError), (-1, bridge.InvalidError), (float("nan"), bridge.InvalidError)],
+)
+def test_a_time_out_that_is_none_is_an_error(queue, service, timeout, error):
+    async def main():
+        for wait in (queue.apop(timeout), service.acall("echo", timeout=timeout)):
+            with pytest.raises(error, match="timeout is None or seconds"):
+                await wait
+
+    run(main())
+
+
+def test_a_time_out_says_the_same_everywhere(queue, service):
+    async def main():
+        for wait in (queue.apop(0.01), service.acall("sleep", 30, timeout=0.01)):
+            with pytest.raises(bridge.Timeout) as caught:
+                await wait
+            texts.add(str(caught.value))
+
+    texts = set()
+    run(main())
+    for wait in (
+        lambda: queue.pop(0.01),
+        lambda: queue.waker.wait(0.01),
+        lambda: service.call("sleep", 30, timeout=0.01),
+        lambda: service.join(0.01),
+    ):
+        with pytest.raises(bridge.Timeout) as caught:
+            wait()
+        texts.add(str(caught.value))
+    service.cancel()
+    assert len(texts) == 1, texts
+
+
 def test_a_cancelled_apop_loses_nothing(queue):
     async def main():
         task = asyncio.ensure_future(queue.apop())

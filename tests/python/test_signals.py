@@ -90,6 +90,14 @@ def test_ctrl_c_breaks(wait):
     assert time.monotonic() - before < 20
 
 
+def test_a_worker_of_the_host_can_be_closed_again_after_ctrl_c():
+    out = interrupt(
+        WAITS["a host's close"],
+        after="host.close(grace=20)\nprint(host.phase)",
+    )
+    assert out == ["interrupted", "ended", "end"]
+
+
 def test_a_message_that_comes_with_the_signal_is_not_lost():
     # The handler pushes: when the wait looks for signals there is a message.
     out = interrupt(
