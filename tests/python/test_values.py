@@ -448,3 +448,40 @@ def test_packing_from_many_threads_is_independent():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("value", "back"),
+    [
+        (b"bytes", "bytes"),
+        (bytearray(b"bytes"), "bytes"),
+        ((1, 2), [1, 2]),
+        ({1: "a", 2: "b"}, ["a", "b"]),
+        ({}, []),
+        ([], []),
+        ({"x": {}}, {"x": []}),
+        ([1, None, 3], {1: 1, 3: 3}),
+        ([1, None], [1]),
+    ],
+    ids=repr,
+)
+def test_what_comes_back_from_lua_is_as_the_package_says(service, value, back):
+    came = service.call("echo", value)
+    assert (came, type(came)) == (back, type(back))
+    whole = service.call("echo", 1.0)
+    assert (whole, type(whole)) == (1.0, float)
+
+
+def test_metatables_are_left_behind_and_equal_keys_are_refused(queue):
+    bridge.Worker(
+        """
+        local q = ...
+        q:push(setmetatable({1}, {__index = print}))
+        q:push({[1] = 1, [true] = 2})
+        """,
+        queue,
+    ).join(timeout=30)
+    assert queue.pop(0) == [1]
+    with pytest.raises(bridge.NotShareableError, match="equal in Python"):
+        queue.pop(0)
+    assert queue.discard()
