@@ -8,25 +8,11 @@
 #include <unistd.h>
 #include <vector>
 
-static const bridge_status installed = support::install();
-
 namespace
 {
 
-class BufferTest : public testing::Test
+class BufferTest : public support::Balanced
 {
-protected:
-  void SetUp() override
-  {
-    ASSERT_EQ(BRIDGE_OK, installed);
-    before = support::used();
-  }
-  void TearDown() override
-  {
-    EXPECT_EQ(before, support::used());
-  }
-
-  long before = 0;
 };
 
 /* What a free function was told. */

@@ -22,25 +22,11 @@ bridge_status bridge__error_give(bridge_error **out,
                                  bridge_status status);
 }
 
-static const bridge_status installed = support::install();
-
 namespace
 {
 
-class ErrorTest : public testing::Test
+class ErrorTest : public support::Balanced
 {
-protected:
-  void SetUp() override
-  {
-    ASSERT_EQ(BRIDGE_OK, installed);
-    before = support::used();
-  }
-  void TearDown() override
-  {
-    EXPECT_EQ(before, support::used());
-  }
-
-  long before = 0;
 };
 
 TEST_F(ErrorTest, NullIsNoError)

@@ -5,6 +5,8 @@
 
 #include <bridge/bridge.h>
 
+#include <gtest/gtest.h>
+
 #include <atomic>
 #include <climits>
 #include <cstddef>
@@ -170,6 +172,25 @@ inline bridge_status accepts(const std::string &text)
   bridge_message_release(message);
   return status;
 }
+
+/* Every test gives back all it took. */
+class Balanced : public testing::Test
+{
+protected:
+  void SetUp() override
+  {
+    /* Once: the library takes an allocator only before its first block. */
+    static const bridge_status installed = install();
+    ASSERT_EQ(BRIDGE_OK, installed);
+    before = used();
+  }
+  void TearDown() override
+  {
+    EXPECT_EQ(before, used());
+  }
+
+  long before = 0;
+};
 
 } // namespace support
 

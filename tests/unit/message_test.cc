@@ -14,26 +14,11 @@ using support::bytes;
 using support::hex;
 using support::Message;
 
-static const bridge_status installed = support::install();
-
 namespace
 {
 
-/* Every test gives back all it took. */
-class MessageTest : public testing::Test
+class MessageTest : public support::Balanced
 {
-protected:
-  void SetUp() override
-  {
-    ASSERT_EQ(BRIDGE_OK, installed);
-    before = support::used();
-  }
-  void TearDown() override
-  {
-    EXPECT_EQ(before, support::used());
-  }
-
-  long before = 0;
 };
 
 /* What a message looks like: a failed call leaves this as it was. */

@@ -16,25 +16,11 @@ using support::hex;
 using support::Message;
 using support::unhex;
 
-static const bridge_status installed = support::install();
-
 namespace
 {
 
-class ReaderTest : public testing::Test
+class ReaderTest : public support::Balanced
 {
-protected:
-  void SetUp() override
-  {
-    ASSERT_EQ(BRIDGE_OK, installed);
-    before = support::used();
-  }
-  void TearDown() override
-  {
-    EXPECT_EQ(before, support::used());
-  }
-
-  long before = 0;
 };
 
 bridge_message *make(const std::string &text)

@@ -13,7 +13,8 @@
 
 /* ---- Time: monotonic, nanoseconds since some moment ---- */
 int64_t bridge__now(void);
-/* When a timeout that begins now is over; INT64_MAX for a negative one. */
+/* The next two are not a platform's (base/deadline.c).  When a timeout that begins
+   now is over; INT64_MAX for a negative one. */
 int64_t bridge__deadline(int timeout_ms);
 /* Milliseconds left, rounded up, 0 if it is over; -1 for INT64_MAX. */
 int bridge__remaining(int64_t deadline);
