@@ -870,6 +870,23 @@ TEST(Worker, MeasuresTextThatEndsWithANul)
   EXPECT_EQ(results, "7");
 }
 
+TEST(Worker, CleansUpInPeaceWhenCancelled)
+{
+  auto out = queue();
+  auto ready = queue();
+  auto worker =
+      start("local bridge = require 'bridge' local ready, out = ... "
+            "local x <close> = setmetatable({}, {__close = function() "
+            "local n = 0 for i = 1, 1e5 do n = n + 1 end "
+            "out:push(n) end}) ready:push(1) bridge.sleep(1e6)",
+            message(ready.get(), out.get()));
+  EXPECT_EQ(pop(ready.get()), "1");
+  EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+  EXPECT_EQ(pop(out.get()), "100000");
+}
+
 TEST(Worker, CancelsEveryWait)
 {
   const char *const waits[] = {
@@ -1230,6 +1247,56 @@ TEST(HostWorker, IsNotCalledByTheThreadThatStepsIt)
   EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
   EXPECT_STATUS(ask(worker.get(), message("add", 1, 2), nullptr, -1),
                 BRIDGE_EDEADLOCK);
+}
+
+TEST(HostWorker, MayAskForItselfWhileItIsDropped)
+{
+  auto out = queue();
+  Hosted options("local bridge = require 'bridge' local out = ... "
+                 "local x <close> = setmetatable({}, {__close = function() "
+                 "for i = 1, 3 do bridge.self() collectgarbage() end "
+                 "out:push(bridge.self().name) end}) bridge.sleep(1e6)");
+  options.worker.name = "dropped";
+  auto worker = start(options, message(out.get()));
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+  worker.reset();
+  EXPECT_EQ(pop(out.get()), "'dropped'");
+}
+
+TEST(HostWorker, SaysThatItHasEndedToTheThreadThatSteppedIt)
+{
+  Hosted options("error 'boom'");
+  auto worker = start(options);
+  EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_ECLOSED);
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(ask(worker.get(), message("x"), nullptr, -1, &error),
+                BRIDGE_EDEAD);
+  EXPECT_NE(std::string(bridge_error_text(error, nullptr)).find("boom"),
+            std::string::npos);
+  bridge_error_release(error);
+}
+
+TEST(HostWorker, DoesNotKeepItsHostWaitingForRoom)
+{
+  Hosted options("local bridge = require 'bridge' bridge.sleep(1e6)");
+  options.worker.inbox_items = 2;
+  auto worker = start(options);
+  bridge_status status = BRIDGE_OK;
+  for (int i = 0; i < 3 && status == BRIDGE_OK; i++) {
+    EXPECT_STATUS(bridge_worker_step(worker.get(), 0), BRIDGE_EEMPTY);
+    bridge_message *request = message("x");
+    status = bridge_worker_send(worker.get(), &request, -1);
+    bridge_message_release(request);
+  }
+  EXPECT_STATUS(status, BRIDGE_EFULL);
+  std::thread other([&] { /* of whom it is not known that he steps it */
+                          bridge_message *request = message("x");
+                          EXPECT_STATUS(
+                              bridge_worker_send(worker.get(), &request, 1),
+                              BRIDGE_ETIMEDOUT);
+                          bridge_message_release(request);
+  });
+  other.join();
 }
 
 TEST(HostWorker, ClosesWhatSleeps)

@@ -199,7 +199,7 @@ BRIDGE_API bridge_status bridge_worker_memory(const bridge_worker *worker,
  *         worker ended before it answered; BRIDGE_ECLOSED if it takes no more
  *         requests; BRIDGE_EFULL (with a timeout of 0) and BRIDGE_ELIMIT as
  *         bridge_queue_push_timeout; BRIDGE_EDEADLOCK from the worker itself,
- *         and from the thread that steps it; BRIDGE_ECANCELLED; BRIDGE_EFORKED;
+ *         and from the thread that stepped it last; BRIDGE_ECANCELLED; BRIDGE_EFORKED;
  *         BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
@@ -217,7 +217,7 @@ BRIDGE_API bridge_status bridge_worker_call(bridge_worker *worker,
  * @param[in,out] request   the handler's name, then its arguments; taken and set
  *                          to NULL on success
  * @param timeout_ms        how long to wait for room in the inbox; the worker
- *                          itself does not wait
+ *                          itself, and who steps it, does not wait
  * @return BRIDGE_OK; BRIDGE_EDEAD; BRIDGE_ECLOSED; BRIDGE_ECYCLE if the request
  *         holds the worker and a host drives it; else as
  *         bridge_queue_push_timeout
@@ -329,9 +329,11 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker);
  * End the worker in stages: stop it; if it has not ended after @p grace_ms,
  * cancel it; if it has not ended after the same time again, give up.
  *
- * A worker that the host drives is stepped here; cancelled, also a script of it that
- * computes fails, so that only C functions and finalizers that do not return keep
- * this call.  Nobody else runs it, so that it is ended wherever it is.
+ * A worker that the host drives is stepped here, and then ended wherever it is, as
+ * nobody else runs it.  Cancelled, also a script that only computes fails; what
+ * keeps this call is a C function, finalizer or error handler that does not return,
+ * and a script that computes in a coroutine it made before, or that takes its debug
+ * hook away.
  *
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000

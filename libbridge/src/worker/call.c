@@ -75,6 +75,7 @@ static void reply_send(bridge__reply **reply,
   status = bridge__queue_push_forced(answers, &answer);
   if (status != BRIDGE_OK && status != BRIDGE_ECLOSED) {
     /* Results that hold the queue they go to, say. */
+    bridge_error_release(error);
     answer->envelope = (bridge__envelope){.kind = BRIDGE__DATA};
     bridge_message_truncate(answer, 0);
     address(answer, *reply, status, NULL);
@@ -133,7 +134,8 @@ static bridge_status post(bridge_worker *worker,
 {
   bridge_message *message = *request;
   bridge__envelope before = message->envelope;
-  if (worker == bridge_worker_current()) {
+  if (worker == bridge_worker_current() ||
+      bridge__worker_stepped_here(worker)) {
     timeout_ms = 0; /* nobody else would ever make room */
   }
   message->envelope = (bridge__envelope){
@@ -259,6 +261,9 @@ bridge_status bridge_worker_call(bridge_worker *worker,
   bridge_status status = check(worker, request);
   if (status != BRIDGE_OK) {
     return explain(worker, status, error);
+  }
+  if (bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED) {
+    return explain(worker, BRIDGE_EDEAD, error);
   }
   if (worker == bridge_worker_current() ||
       bridge__worker_stepped_here(worker)) {

@@ -137,6 +137,9 @@ static bridge_status pause_stepping(bridge_worker *worker,
     return wait_for_end(worker, left < 10 ? left : 10);
   }
   bridge_worker_timeout(worker, &wanted);
+  if (wanted == 0) {
+    return wait_for_end(worker, 1); /* another thread has just begun a step */
+  }
   bridge_status status =
       bridge_waker_wait(bridge_worker_waker(worker),
                         wanted >= 0 && wanted < left ? wanted : left);
@@ -173,8 +176,7 @@ static bridge_status end_stepped(bridge_worker *worker)
 {
   bridge_status status = bridge__worker_enter(worker);
   if (status == BRIDGE_OK) {
-    bridge__interrupt_request(&worker->interrupt);
-    bridge__worker_finish(worker);
+    bridge__worker_end_now(worker);
   }
   if (status == BRIDGE_EBUSY) {
     return BRIDGE_ETIMEDOUT; /* somebody does run it */

@@ -166,6 +166,14 @@ void bridge__worker_finish(bridge_worker *worker)
   depart(before);
 }
 
+void bridge__worker_end_now(bridge_worker *worker)
+{
+  /* Publishes nothing: it is read on this thread. */
+  atomic_store_explicit(&worker->closing, true, memory_order_relaxed);
+  bridge__interrupt_request(&worker->interrupt);
+  bridge__worker_finish(worker);
+}
+
 /* ---- By a thread of its own ---- */
 
 static int64_t next_deadline(const bridge__driver *driver)
@@ -207,6 +215,18 @@ void bridge__worker_thread(void *user)
 
 /* ---- By the host ---- */
 
+/* A number that no other thread has had or will have. */
+static uint64_t this_thread(void)
+{
+  static atomic_uint_fast64_t last;
+  static _Thread_local uint64_t number;
+  if (number == 0) {
+    /* Needs to be unique, not ordered. */
+    number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+  }
+  return number;
+}
+
 static bridge_status check_host(const bridge_worker *worker)
 {
   if (worker == NULL) {
@@ -232,8 +252,7 @@ bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
   }
   bridge_worker_retain(worker); /* its own script may drop the last handle */
   /* Publishes nothing: only this thread would find itself in it. */
-  atomic_store_explicit(&worker->stepper, (uintptr_t)&current,
-                        memory_order_relaxed);
+  atomic_store_explicit(&worker->stepper, this_thread(), memory_order_relaxed);
   status = turn(worker, budget == 0 ? DEFAULT_BUDGET : budget, NULL);
   if (status == BRIDGE_ECLOSED) {
     bridge__worker_finish(worker);
@@ -248,7 +267,17 @@ bool bridge__worker_stepped_here(const bridge_worker *worker)
 {
   /* Takes nothing: see bridge_worker_step. */
   return atomic_load_explicit(&worker->stepper, memory_order_relaxed) ==
-         (uintptr_t)&current;
+         this_thread();
+}
+
+static int time_left(const bridge_worker *worker)
+{
+  const bridge__driver *driver = &worker->driver;
+  if (!driver->started || driver->ready_first != NULL ||
+      bridge__worker_interrupted(worker)) {
+    return 0;
+  }
+  return bridge__remaining(next_deadline(driver));
 }
 
 bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)
@@ -260,14 +289,15 @@ bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)
   if (out == NULL) {
     return BRIDGE_EINVAL;
   }
-  const bridge__driver *driver = &worker->driver;
-  if (bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED) {
-    *out = -1;
-  } else if (!driver->started || driver->ready_first != NULL ||
-             bridge__worker_interrupted(worker)) {
-    *out = 0;
+  bridge_worker *self = (bridge_worker *)(uintptr_t)worker;
+  status = bridge__worker_enter(self);
+  if (status == BRIDGE_OK) {
+    *out = time_left(worker);
+    bridge__hold_leave(&self->state->hold);
+  } else if (status == BRIDGE_EDEADLOCK) {
+    *out = time_left(worker); /* asked by its own script */
   } else {
-    *out = bridge__remaining(next_deadline(driver));
+    *out = status == BRIDGE_ECLOSED ? -1 : 0; /* ended, or being stepped */
   }
   return BRIDGE_OK;
 }

@@ -181,7 +181,8 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   }
   driver->tasks[task->index] = NULL;
   driver->vacant[driver->vacant_count++] = task->index;
-  if (bridge__worker_interrupted(worker)) {
+  /* Takes nothing: the flag stands for itself. */
+  if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
     bridge__task_bound(task); /* what it closes now */
   }
   bridge__state_drop_thread(worker->state, task->L, task->anchor);

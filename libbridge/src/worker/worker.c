@@ -45,9 +45,12 @@ static void worker_destroy(void *object)
     return;
   }
   if (worker->state != NULL && bridge__worker_enter(worker) == BRIDGE_OK) {
-    /* So that nothing in it makes who drops it wait. */
-    bridge__interrupt_request(&worker->interrupt);
-    bridge__worker_finish(worker);
+    /* What it runs at its end may ask for its own handle: so with a reference,
+       whose end comes here again, without a state. */
+    bridge_worker_retain(worker);
+    bridge__worker_end_now(worker);
+    bridge_worker_release(worker);
+    return;
   }
   free_parts(worker);
 }

@@ -93,8 +93,8 @@ struct bridge_worker {
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
-  atomic_bool closing;      /* a host's: its script runs with a bound */
-  atomic_uintptr_t stepper; /* a host's: the thread that stepped it last */
+  atomic_bool closing;          /* a host's: its script runs with a bound */
+  atomic_uint_fast64_t stepper; /* a host's: the thread that stepped it last */
   atomic_int phase;
   bridge__interrupt interrupt;
   bridge_thread *thread; /* NULL for a host's worker */
@@ -151,19 +151,21 @@ bridge_status bridge__worker_load(bridge_worker *worker,
 
 /* ---- drive.c ---- */
 void bridge__worker_thread(void *worker);
-/* Whether the calling thread is the one that steps it. */
+/* Whether the calling thread is the one that stepped it last. */
 bool bridge__worker_stepped_here(const bridge_worker *worker);
 /* Take hold of the worker's state, to end it; waits for nobody. */
 bridge_status bridge__worker_enter(bridge_worker *worker);
 /* End it now, wherever its coroutines are, and let go of the state. */
 void bridge__worker_finish(bridge_worker *worker);
+/* The same, with nothing in it that makes the caller wait. */
+void bridge__worker_end_now(bridge_worker *worker);
 
 /* ---- task.c ---- */
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out);
 /* Closes the coroutine, and answers BRIDGE_EDEAD if nobody has answered. */
 void bridge__task_drop(bridge_worker *worker, bridge__task *task);
-/* Let the task's script fail soon after the worker is cancelled, whatever it does:
-   for one that nobody could stop, since it runs on the thread that waits. */
+/* Let the task's script fail soon after the worker is cancelled, although it only
+   computes: for one that runs on the thread that waits for its end. */
 void bridge__task_bound(bridge__task *task);
 /* Begin to wait; `deadline` INT64_MAX for no limit. */
 void bridge__task_wait(bridge_worker *worker,
