@@ -187,6 +187,17 @@ static bridge_status call_step(void *context, int timeout_ms)
   return bridge_queue_pop(self->request.answers, &self->answer, timeout_ms);
 }
 
+/* Of a worker that has ended: with what ended it. */
+static void raise_with_cause(bridge_status status, bridge_worker *worker)
+{
+  bridge_error *cause = NULL;
+  if (status == BRIDGE_EDEAD) {
+    bridge_worker_join(worker, 0, NULL, &cause);
+  }
+  bridge__py_raise_error(status, cause, worker);
+  bridge_error_release(cause);
+}
+
 static PyObject *run_call(call *self, int64_t timeout_ms)
 {
   bool interrupted = false;
@@ -200,7 +211,7 @@ static PyObject *run_call(call *self, int64_t timeout_ms)
     status = BRIDGE_ETIMEDOUT; /* it was sent, so it is not full either */
   }
   if (status != BRIDGE_OK) {
-    bridge__py_raise_error(status, NULL, self->request.worker);
+    raise_with_cause(status, self->request.worker);
     return NULL;
   }
   return answer_of(self->answer, self->request.worker);

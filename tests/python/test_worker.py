@@ -611,3 +611,20 @@ def test_many_workers_at_once():
 def test_cores_and_version():
     assert bridge.cores() == len(os.sched_getaffinity(0))
     assert bridge.__version__.count(".") == 2
+
+
+def test_a_call_tells_what_ended_the_worker():
+    worker = bridge.Worker("local x = nil .. 'typo'", name="broken")
+    with pytest.raises(bridge.LuaError):
+        worker.join()
+    with pytest.raises(bridge.WorkerDied, match="broken:1: attempt to concatenate"):
+        worker.call("anything")
+
+
+def test_the_thread_that_steps_a_worker_cannot_wait_for_it():
+    source = "return require('bridge').serve { echo = function(x) return x end }"
+    worker = bridge.Worker(source, drive="host")
+    assert not worker.step()
+    with pytest.raises(bridge.Deadlock):
+        worker.call("echo", 1)
+    worker.close()

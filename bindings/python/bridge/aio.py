@@ -147,7 +147,8 @@ async def _ask(
             worker._core.request_values(name, values, answers.queue, session)
             return
         except Full:
-            if deadline is not None and loop.time() + pause > deadline:
+            left = _LATEST if deadline is None else deadline - loop.time()
+            if left <= 0:
                 raise
-        await asyncio.sleep(pause)
+        await asyncio.sleep(min(pause, left))
         pause = min(pause * 2, _LATEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Iterator
+from math import ceil
 from typing import Any, Literal
 
 from . import core as _core
@@ -36,7 +37,9 @@ def _milliseconds(timeout: float | None) -> int:
     timeout = seconds("timeout", timeout)
     if timeout is None:
         return _FOR_EVER
-    return min(int(timeout * 1000), 2**31 - 1) if timeout < 2**31 else _FOR_EVER
+    if timeout >= 2**31 / 1000:
+        return _FOR_EVER  # 24 days
+    return ceil(timeout * 1000)  # never sooner than asked
 
 
 class Queue(Handle[_core.Queue]):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from . import core as _core
-from .errors import InvalidError, Timeout, Unsupported
+from .errors import Deadlock, InvalidError, Timeout, Unsupported
 from .handles import Handle, register
 from .options import (
     ITEMS_MAX,
@@ -64,7 +65,9 @@ class Worker(Handle[_core.Worker]):
     Thread safety: any thread, but `step` and `timeout` by one at a time.
     """
 
-    __slots__ = ()
+    __slots__ = ("_stepper",)
+
+    _stepper: int | None  # the thread that steps it, of a worker that you drive
     _kind = _core.HANDLE_WORKER
 
     def __init__(
@@ -103,6 +106,7 @@ class Worker(Handle[_core.Worker]):
         """
         if (source is None) == (file is None):
             raise InvalidError("a worker is made of either a source or a file")
+        self._stepper = None
         self._hold(
             _core.Worker(
                 text("name", name),
@@ -124,6 +128,10 @@ class Worker(Handle[_core.Worker]):
             )
         )
 
+    def _adopt(self, core: _core.Worker) -> None:
+        self._stepper = None
+        self._hold(core)
+
     # ---- Asking
 
     def call(self, name: str, *args: object, timeout: float | None = None) -> Any:
@@ -140,8 +148,11 @@ class Worker(Handle[_core.Worker]):
         it raised; `NotShareableError` if something cannot cross; `WorkerDied` if
         the worker ended before it answered; `Closed` if it takes no more
         requests; `Full` with a ``timeout`` of 0; `InvalidError` for a negative
-        one; `Cancelled`; `ForkedError`.
+        one; `Deadlock` from the thread that steps the worker; `Cancelled`;
+        `ForkedError`.
         """
+        if self._stepper == get_ident() and timeout != 0:
+            raise Deadlock("the thread that steps a worker cannot wait for it")
         return self._core.call_values(name, args, timeout)
 
     def send(self, name: str, *args: object, timeout: float | None = None) -> None:
@@ -247,6 +258,7 @@ class Worker(Handle[_core.Worker]):
         Raises: `Closed` when it has ended; `Unsupported` if it has a thread of
         its own; `Busy` if another thread steps it; `Deadlock`; `ForkedError`.
         """
+        self._stepper = get_ident()
         return self._core.step_once(number("budget", budget, SIZE_MAX))
 
     def timeout(self) -> float | None:
