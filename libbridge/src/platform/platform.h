@@ -18,8 +18,6 @@ int64_t bridge__now(void);
 int64_t bridge__deadline(int timeout_ms);
 /* Milliseconds left, rounded up, 0 if it is over; -1 for INT64_MAX. */
 int bridge__remaining(int64_t deadline);
-/* Nothing else to do for so long. */
-void bridge__sleep_ns(int64_t nanoseconds);
 
 /* ---- Mutex and condition.  Waiting uses the monotonic clock.  A mutex that
    lives for ever may be initialised by BRIDGE__MUTEX_INIT instead. ---- */

@@ -1,8 +1,7 @@
 /* Clock: monotonic, so that nobody who sets the time moves a deadline. */
 #include "platform/platform.h"
 
-#define NS_PER_S  INT64_C(1000000000)
-#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
 
 int64_t bridge__now(void)
 {
@@ -14,14 +13,4 @@ int64_t bridge__now(void)
   int64_t seconds = ticks.QuadPart / frequency.QuadPart;
   int64_t rest = ticks.QuadPart % frequency.QuadPart;
   return seconds * NS_PER_S + rest * NS_PER_S / frequency.QuadPart;
-}
-
-void bridge__sleep_ns(int64_t nanoseconds)
-{
-  const int64_t most = INT64_C(0xfffffffe); /* INFINITE is one more */
-  while (nanoseconds > 0) {
-    int64_t ms = (nanoseconds - 1) / NS_PER_MS + 1;
-    Sleep((DWORD)(ms > most ? most : ms));
-    nanoseconds -= ms > most ? most * NS_PER_MS : nanoseconds;
-  }
 }
