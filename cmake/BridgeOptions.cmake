@@ -5,6 +5,7 @@ option(BRIDGE_LUA "Build the Lua module" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_PYTHON "Build the Python package" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
+option(BRIDGE_BENCH "Let bench_programs build the benchmarks" OFF)
 option(BRIDGE_WERROR "Treat warnings in our own code as errors"
        ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_FUZZ "Build the fuzzer; needs clang and its libFuzzer" OFF)

@@ -1,0 +1,437 @@
+"""Runs the benchmarks and prints one table; `./dev bench` calls it.
+
+All variants of a row run in turn, round after round, so that a figure and the
+figures beside it saw the same machine.  Aims are reported and fail nothing; a
+program that fails does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import importlib.util
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+import rows
+
+FOLDER = pathlib.Path(__file__).resolve().parent
+NOT_INSTALLED = 77
+OURS = "ours"
+#: Samples that differ by more than this factor are marked.
+SPREAD = 2.0
+
+
+class Failed(Exception):
+    """A program did not do what a benchmark has to do."""
+
+
+# ---- Running ---------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Samples:
+    """What one variant of a row has given so far."""
+
+    values: list[float] = dataclasses.field(default_factory=list)
+    #: Why there are no more: "not installed" or "failed".
+    ended: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Where things are, and how long a program may take."""
+
+    names: dict[str, str]
+    seconds: float = 60.0
+
+    def words(self, run):
+        """The command of a run, with the names filled in."""
+        words = []
+        for word in run.command:
+            for name, value in self.names.items():
+                word = word.replace("{" + name + "}", value)
+            words.append(word)
+        if run.cores is not None and shutil.which("taskset"):
+            words = ["taskset", "-c", run.cores, *words]
+        launcher = self.names.get("launcher")
+        return [launcher, *words] if launcher else words
+
+
+def parse(text):
+    """The one number that a program prints."""
+    words = text.split()
+    if len(words) != 1:
+        raise Failed(f"printed {text.strip()!r} and not one number")
+    try:
+        value = float(words[0])
+    except ValueError:
+        raise Failed(f"printed {words[0]!r} and not a number") from None
+    if not 0 <= value < float("inf"):
+        raise Failed(f"printed {words[0]}, which is no figure")
+    return value
+
+
+def sample(run, setting):
+    """One figure; None if the program is for something that is not here."""
+    words = setting.words(run)
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=setting.seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise Failed("is not there") from None
+    except subprocess.TimeoutExpired:
+        raise Failed(f"took more than {setting.seconds:g} s") from None
+    if done.returncode == NOT_INSTALLED:
+        return None
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-5:])
+        raise Failed(f"ended with {done.returncode}: {last}")
+    return parse(done.stdout)
+
+
+def variants(row):
+    """Ours, and the others."""
+    return {OURS: row.ours, **row.baselines}
+
+
+def measure(row, rounds, setting, complain=print):
+    """The samples of every variant of a row, taken in turn."""
+    taken = {name: Samples() for name in variants(row)}
+    for _ in range(rounds):
+        for name, run in variants(row).items():
+            samples = taken[name]
+            if samples.ended:
+                continue
+            try:
+                value = sample(run, setting)
+            except Failed as failure:
+                samples.ended = "failed"
+                complain(f"{row.what}: {name} {failure}")
+                complain("  " + " ".join(setting.words(run)))
+                continue
+            if value is None:
+                samples.ended = "not installed"
+            else:
+                samples.values.append(value)
+    return taken
+
+
+# ---- Judging -----------------------------------------------------------------
+
+
+def ratios(taken, baseline):
+    """Ours by the baseline's, for each round that has both."""
+    pairs = zip(taken[OURS].values, taken[baseline].values)
+    return [ours / other for ours, other in pairs if other > 0]
+
+
+def judge(aim, taken):
+    """Whether an aim was met; None if that cannot be told."""
+    if aim.baseline is None:
+        figures = taken[OURS].values
+    else:
+        figures = ratios(taken, aim.baseline)
+    if not figures or taken[OURS].ended:
+        return None
+    figure = statistics.median(figures)
+    return figure <= aim.value if aim.relation == "<=" else figure >= aim.value
+
+
+# ---- Showing -----------------------------------------------------------------
+
+
+def number(value):
+    """Three digits that count, and no exponent."""
+    if value == 0:
+        return "0"
+    if value >= 999.5:
+        return f"{value:,.0f}"
+    for digits, least in ((0, 99.95), (1, 9.995), (2, 0.9995), (3, 0.09995)):
+        if value >= least:
+            return f"{value:.{digits}f}"
+    return f"{value:.2g}" if value >= 1e-4 else f"{value:.1e}"
+
+
+def spans(values):
+    """median [min..max], and a mark if they are far apart."""
+    least, most = min(values), max(values)
+    mark = " ~" if most > SPREAD * least else ""
+    median = number(statistics.median(values))
+    return f"{median} [{number(least)}..{number(most)}]{mark}"
+
+
+def figure_cell(samples, unit):
+    if samples.ended:
+        return samples.ended
+    if not samples.values:
+        return "no figure"
+    return f"{spans(samples.values)} {unit}"
+
+
+def aim_cells(row, taken, name):
+    """The aims that concern a variant, and how they ended."""
+    texts, ends = [], []
+    for aim in row.aims:
+        if (aim.baseline or OURS) != name:
+            continue
+        by = "" if aim.baseline is None else " x"
+        met = judge(aim, taken)
+        texts.append(f"{aim.relation} {aim.value:g}{by}")
+        ends.append({True: "met", False: "missed", None: "?"}[met])
+    return ", ".join(texts), ", ".join(ends)
+
+
+def lines(row, taken):
+    """What, who, figure, ratio, aim, end: one line for each variant."""
+    for name in variants(row):
+        both = name != OURS and ratios(taken, name)
+        yield (
+            row.what if name == OURS else "",
+            name,
+            figure_cell(taken[name], row.unit),
+            f"{number(statistics.median(both))} x" if both else "",
+            *aim_cells(row, taken, name),
+        )
+
+
+TITLES = ("what", "who", "median [min..max]", "ours / theirs", "aim", "")
+
+LEGEND = (
+    "All figures of a row were taken in turn.  ours / theirs: the median of the"
+    " rounds' ratios.  ~: samples more than 2x apart."
+)
+
+
+def text_table(measured):
+    """For a terminal."""
+    table = [TITLES]
+    for row, taken in measured:
+        table += list(lines(row, taken))
+    widths = [max(map(len, column)) for column in zip(*table)]
+    out = []
+    for index, cells in enumerate(table):
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths))
+        if cells[0] and index > 0:
+            out.append("")
+        out.append("  ".join(padded).rstrip())
+    return "\n".join(out)
+
+
+def markdown_table(measured):
+    out = ["| " + " | ".join(TITLES) + " |", "|---" * len(TITLES) + "|"]
+    for row, taken in measured:
+        for cells in lines(row, taken):
+            cells = [cell.replace("|", "\\|") for cell in cells]
+            out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def notes(measured):
+    return [f"{row.what}: {row.note}" for row, _ in measured if row.note]
+
+
+def summary(measured):
+    """How many aims were met; and which were not."""
+    ends = [
+        (judge(aim, taken), row.what, aim) for row, taken in measured for aim in row.aims
+    ]
+    met = sum(end is True for end, _, _ in ends)
+    out = [f"{met} of {len(ends)} aims met."]
+    for word, verdict in (("Missed", False), ("Not measured", None)):
+        names = [
+            what + (f" ({aim.baseline})" if aim.baseline else "")
+            for end, what, aim in ends
+            if end is verdict
+        ]
+        if names:
+            out.append(f"{word}: {'; '.join(names)}.")
+    return out
+
+
+# ---- The machine ---------------------------------------------------------------
+
+
+def output_of(*command):
+    """What a command says; "" if it is not there or fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=FOLDER
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def processor():
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def commit():
+    """The commit that is measured, with a + if files differ from it."""
+    name = output_of("git", "rev-parse", "--short=10", "HEAD") or "unknown"
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    return name + ("+" if changed else "")
+
+
+def versions(peers):
+    """name version, of the peers that are installed."""
+    out = []
+    for name, package in sorted(peers.items()):
+        version = output_of("dpkg-query", "-W", "-f", "${Version}", package)
+        if version:
+            out.append(f"{name} {version}")
+    return out
+
+
+def load():
+    return " ".join(f"{value:.2f}" for value in os.getloadavg())
+
+
+def header(peers):
+    cores = len(os.sched_getaffinity(0))
+    system = f"{platform.system()} {platform.release()}"
+    found = ", ".join(versions(peers)) or "none that dpkg knows"
+    return [
+        f"Machine: {processor()}, {cores} cores, {system}",
+        f"Date: {datetime.datetime.now():%Y-%m-%d %H:%M}; commit {commit()}",
+        f"Peers: {found}",
+    ]
+
+
+# ---- Topics --------------------------------------------------------------------
+
+
+def topic_names(folder):
+    return sorted(path.stem for path in folder.glob("*.py"))
+
+
+def load_topic(folder, name):
+    """The rows of a topic and its peers."""
+    spec = importlib.util.spec_from_file_location(f"topic_{name}", folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for row in module.ROWS:
+        rows.check(row)
+    return list(module.ROWS), dict(getattr(module, "PEERS", {}))
+
+
+def chosen(folder, names, only):
+    """The rows to measure, and all peers of their topics."""
+    wanted, peers = [], {}
+    for name in names:
+        found, its_peers = load_topic(folder, name)
+        wanted += [row for row in found if only.lower() in row.what.lower()]
+        peers.update(its_peers)
+    return wanted, peers
+
+
+def measure_all(wanted, rounds, setting):
+    measured = []
+    for index, row in enumerate(wanted, 1):
+        began = time.monotonic()
+        progress(f"[{index}/{len(wanted)}] {row.what}")
+        taken = measure(row, rounds, setting, progress)
+        measured.append((row, taken))
+        ours = figure_cell(taken[OURS], row.unit)
+        progress(f"    {ours}   ({time.monotonic() - began:.1f} s)")
+    return measured
+
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+# ---- Command -------------------------------------------------------------------
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="all, if none")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows that contain it")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--list", action="store_true", help="name the rows")
+    parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
+    parser.add_argument("--lua", default="lua5.4", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--folder", type=pathlib.Path, default=FOLDER / "topics", help=argparse.SUPPRESS
+    )
+    options = parser.parse_args(argv)
+    known = topic_names(options.folder)
+    for name in options.topics:
+        if name not in known:
+            parser.error(f"there is no topic '{name}'; there are: {' '.join(known)}")
+    options.topics = options.topics or known
+    if options.build is None and not options.list:
+        parser.error("--build says where the programs are")
+    return options
+
+
+def setting_of(options):
+    build = options.build.resolve()
+    names = {
+        "build": str(build),
+        "programs": str(build / "tests" / "bench"),
+        "bench": str(FOLDER),
+        "python": sys.executable,
+        "lua": options.lua,
+    }
+    if (build / "run").exists():
+        names["launcher"] = str(build / "run")
+    return Setting(names)
+
+
+def report(measured, head, table):
+    return "\n".join([*head, "", table, "", LEGEND, *notes(measured), *summary(measured)])
+
+
+def main(argv=None):
+    options = arguments(argv)
+    wanted, peers = chosen(options.folder, options.topics, options.only)
+    if options.list:
+        print("\n".join(row.what for row in wanted))
+        return 0
+    head = [*header(peers), f"Rounds: {options.rounds}; load at start: {load()}"]
+    began = time.monotonic()
+    measured = measure_all(wanted, options.rounds, setting_of(options))
+    head[-1] += f", at end: {load()}; took {time.monotonic() - began:.0f} s"
+    print(report(measured, head, text_table(measured)))
+    if options.markdown:
+        head = [f"- {line}" for line in head]
+        text = report(measured, head, markdown_table(measured))
+        options.markdown.write_text(text + "\n", encoding="utf-8")
+    failed = any(
+        samples.ended == "failed" for _, taken in measured for samples in taken.values()
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
