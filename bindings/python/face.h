@@ -125,6 +125,31 @@ PyObject *bridge__py_buffer_equals(const bridge_buffer *buffer,
 PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer);
 bridge_buffer *bridge__py_buffer_create(PyObject *source);
 
+/* ---- state.c, call.c, function.c: Lua on a thread of Python ---------------- */
+
+/* A Lua state, the calls in it, and the functions that came out of it. */
+typedef struct bridge__py_state bridge__py_state;
+
+bridge_status bridge__py_state_create(bridge__py_state **out,
+                                      const bridge_state_options *options,
+                                      bridge_error **error);
+bridge__py_state *bridge__py_state_retain(bridge__py_state *self);
+void bridge__py_state_release(bridge__py_state *self);
+
+/* Run a chunk; the name is as Lua wants it, or NULL. */
+PyObject *bridge__py_state_run(bridge__py_state *self,
+                               PyObject *source,
+                               const char *name,
+                               PyObject *arguments);
+
+/* Wait until nobody is in the state, and close it. */
+PyObject *bridge__py_state_close(bridge__py_state *self, PyObject *timeout);
+bool bridge__py_state_closed(const bridge__py_state *self);
+PyObject *bridge__py_state_memory(const bridge__py_state *self);
+
+/* A new reference to the class of Lua's functions. */
+PyObject *bridge__py_function_type(void);
+
 /* ---- supplied by the generated wrapper, which knows the classes ------------ */
 
 /* Whether the object is a handle of the bridge: 1 and a borrowed pointer, 0, or

@@ -76,8 +76,9 @@ from .errors import (
     WorkerDied,
 )
 from .queue import POLICY, Policy, Queue
+from .state import LuaFunction, Memory, State
 from .waker import Waker, WakerKind
-from .worker import Memory, Phase, Worker
+from .worker import Phase, Worker
 
 __version__: str = _core.version()
 
@@ -99,6 +100,7 @@ __all__ = [
     "InvalidError",
     "LimitError",
     "LuaError",
+    "LuaFunction",
     "LuaMemoryError",
     "LuaSyntaxError",
     "Memory",
@@ -109,6 +111,7 @@ __all__ = [
     "Policy",
     "Queue",
     "RangeError",
+    "State",
     "SystemFailure",
     "Timeout",
     "Unsupported",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from . import core as _core
 from .errors import Deadlock, InvalidError, Timeout, Unsupported
@@ -24,9 +24,10 @@ from .options import (
     size,
     text,
 )
+from .state import Memory
 from .waker import Waker, kind_number
 
-__all__ = ["Memory", "Phase", "Worker"]
+__all__ = ["Phase", "Worker"]
 
 Phase = Literal["running", "serving", "stopping", "ended"]
 
@@ -40,16 +41,6 @@ _DRIVES: dict[str, int] = {
     "thread": _core.DRIVE_THREAD,
     "host": _core.DRIVE_HOST,
 }
-
-class Memory(NamedTuple):
-    """Bytes of a worker's values."""
-
-    used: int
-    """Now; 0 once it ended."""
-    peak: int
-    """Most ever."""
-    limit: int
-    """The limit; 0 for none."""
 
 
 class Worker(Handle[_core.Worker]):

@@ -1,0 +1,152 @@
+"""Lua on a thread of Python: a state that is called like a library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from . import core as _core
+from .core import LuaFunction
+from .options import SIZE_MAX, chunk, flag, names, seconds, size, text
+
+__all__ = ["LuaFunction", "Memory", "State"]
+
+
+class Memory(NamedTuple):
+    """Bytes of the values of a state or a worker."""
+
+    used: int
+    """Now; 0 once a worker ended."""
+    peak: int
+    """Most ever."""
+    limit: int
+    """The limit; 0 for none."""
+
+
+class State:
+    """A Lua state without a thread of its own: whoever calls it runs it.
+
+    >>> with State() as state:
+    ...     add = state.run("return function(a, b) return a + b end")
+    ...     add(1, 2)
+    3
+
+    What a chunk or a function takes and returns crosses as messages do: tables are
+    copied.  But functions that it returns stay in the state, and come as
+    `LuaFunction`: call it, or hand it back to the same state.  It keeps the state
+    alive, but not open.
+
+    Lua runs without the GIL, so that other threads of Python go on meanwhile.  One
+    thread at a time is in the state; others wait in line.  Ctrl-C breaks that
+    wait, but is heard by a script only when the script is over.
+
+    Thread safety: any thread.
+    """
+
+    __slots__ = ("_core", "__weakref__")
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        libraries: str | Iterable[str] | None = None,
+        path: str | None = None,
+        cpath: str | None = None,
+        memory: int | str | None = None,
+        binary_chunks: bool = False,
+        tracebacks: bool = True,
+    ) -> None:
+        """Make a state.
+
+        Parameters: as those of `Worker`.
+
+        Raises: `NotFound` (no such library), `InvalidError`, `OutOfMemory`,
+        `TypeError`.
+        """
+        self._core = _core.State(
+            text("name", name),
+            names("libraries", libraries),
+            text("path", path),
+            text("cpath", cpath),
+            size("memory", memory, SIZE_MAX),
+            flag("binary_chunks", binary_chunks),
+            flag("tracebacks", tracebacks),
+        )
+
+    def run(
+        self, source: str | bytes, *args: object, chunk_name: str | None = None
+    ) -> Any:
+        """Run a chunk to its end.
+
+        Parameters: ``args`` are what ``...`` is in it.  ``chunk_name`` is what
+        errors call it, as Lua wants it: ``"=name"`` or ``"@file"``; None for the
+        source itself.
+
+        Returns: what the chunk returned: one value, or a tuple of any other
+        number.
+
+        Raises: `LuaSyntaxError`; `LuaError`; `LuaMemoryError`;
+        `NotShareableError` if a value cannot cross; `RangeError`; `LimitError`;
+        `Closed`; `Deadlock` from a finalizer that interrupts a call of this state;
+        `ForkedError`; `TypeError`.
+        """
+        if source is None:
+            raise TypeError("source is a text or bytes, not None")
+        return self._core.run_chunk(
+            chunk("source", source), text("chunk_name", chunk_name), args
+        )
+
+    def eval(self, expression: str | bytes, *args: object) -> Any:
+        """Run a chunk that returns the values of this expression.
+
+        Raises: like `run`.
+        """
+        checked = chunk("expression", expression)
+        if isinstance(checked, bytes):
+            return self._core.run_chunk(b"return " + checked, None, args)
+        return self.run(f"return {checked}", *args)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Close the state: its finalizers run now.  Twice is harmless.
+
+        No call begins any more; one that another thread is in is waited for.
+
+        Parameters: ``timeout`` in seconds is how long to wait for it; None waits
+        for ever.
+
+        Raises: `Timeout`: then the state closes when that call is over;
+        `Deadlock` from a finalizer that interrupts a call of this state;
+        `InvalidError` for a negative ``timeout``; `ForkedError`.
+        """
+        self._core.close_in(seconds("timeout", timeout))
+
+    @property
+    def closed(self) -> bool:
+        """Whether no call begins any more."""
+        return self._core.is_closed()
+
+    @property
+    def memory(self) -> Memory:
+        """How much memory its values take.
+
+        Raises: `Closed`.
+        """
+        return Memory(*self._core.memory())
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a State belongs to its process and has no pickle")
+
+    def __repr__(self) -> str:
+        return f"<bridge.State{', closed' if self.closed else ''}>"

@@ -1,0 +1,497 @@
+/* Calling Lua: from the arguments of Python to the stack of a state, through Lua
+   with the GIL released, and back.  What is plain (nil, booleans, numbers, text)
+   and functions go straight; as soon as anything else is among them, all go as
+   one message, so that what they share stays shared.
+
+   While the GIL is held nothing here runs code of Lua, nor anything of Lua that
+   may raise or collect garbage: finalizers may wait for other threads of Python. */
+#include "state.h"
+
+#include <lauxlib.h>
+
+/* Bytes of an argument, which its caller keeps alive. */
+typedef struct text {
+  const char *data;
+  size_t size;
+  int index; /* where a nil stands in its place */
+} text;
+
+enum {
+  TEXTS_MAX = 8,
+  ROOM = 10 /* arguments for which every stack has room, with that many texts */
+};
+
+typedef struct call {
+  bridge__py_state *self;
+  lua_State *lua;
+  PyObject *const *arguments;
+  int count;
+  int text_count;
+  text texts[TEXTS_MAX];
+  bridge_message *message; /* of the arguments, or NULL if they are plain */
+  int *numbers; /* of those arguments that are functions, else LUA_NOREF */
+
+  int results;
+  bridge_error *error;
+  bridge_message *packed; /* of the results, or NULL if they are plain */
+  bridge__py_reference **functions; /* by result; NULL if there are none */
+} call;
+
+/* ---- Plain arguments, with the GIL ------------------------------------------ */
+
+static bool add_text(call *self, const char *data, Py_ssize_t size)
+{
+  if (data == NULL) {
+    PyErr_Clear(); /* no UTF-8: the message knows a way */
+    return false;
+  }
+  if (self->text_count == TEXTS_MAX) {
+    return false;
+  }
+  lua_pushnil(self->lua);
+  self->texts[self->text_count++] =
+      (text){data, (size_t)size, lua_gettop(self->lua)};
+  return true;
+}
+
+static bool push_integer(call *self, PyObject *object)
+{
+  int overflow = 0;
+  long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  lua_pushinteger(self->lua, value);
+  return overflow == 0;
+}
+
+static bool push_text(call *self, PyObject *object)
+{
+  Py_ssize_t size = 0;
+  const char *data = PyUnicode_AsUTF8AndSize(object, &size);
+  return add_text(self, data, size);
+}
+
+static bool push_function(call *self, PyObject *object)
+{
+  int number = bridge__py_function_number(object, self->self);
+  if (number != LUA_NOREF) {
+    lua_rawgeti(self->lua, LUA_REGISTRYINDEX, number);
+  }
+  return number != LUA_NOREF;
+}
+
+static bool push_plain(call *self, PyObject *object)
+{
+  if (PyLong_CheckExact(object)) {
+    return push_integer(self, object);
+  }
+  if (PyFloat_CheckExact(object)) {
+    lua_pushnumber(self->lua, PyFloat_AS_DOUBLE(object));
+    return true;
+  }
+  if (PyUnicode_CheckExact(object)) {
+    return push_text(self, object);
+  }
+  if (object == Py_None) {
+    lua_pushnil(self->lua);
+    return true;
+  }
+  if (PyBool_Check(object)) {
+    lua_pushboolean(self->lua, object == Py_True);
+    return true;
+  }
+  if (PyBytes_CheckExact(object)) {
+    return add_text(self, PyBytes_AS_STRING(object), PyBytes_GET_SIZE(object));
+  }
+  return push_function(self, object);
+}
+
+/* Push all arguments, if all of them are plain. */
+static bool push_all_plain(call *self)
+{
+  self->text_count = 0;
+  if (self->count > ROOM &&
+      !lua_checkstack(self->lua, self->count + TEXTS_MAX + 2)) {
+    return false;
+  }
+  for (int i = 0; i < self->count; i++) {
+    if (!push_plain(self, self->arguments[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* ---- Any arguments ------------------------------------------------------------ */
+
+/* A message of them; a nil stands for each function of this state. */
+static bool pack_arguments(call *self)
+{
+  PyObject *values = PyTuple_New(self->count);
+  self->numbers = PyMem_New(int, (size_t)self->count);
+  if (values == NULL || self->numbers == NULL) {
+    Py_XDECREF(values);
+    PyErr_NoMemory();
+    return false;
+  }
+  for (int i = 0; i < self->count; i++) {
+    PyObject *value = self->arguments[i];
+    self->numbers[i] = bridge__py_function_number(value, self->self);
+    bool other = self->numbers[i] == LUA_NOREF;
+    PyTuple_SET_ITEM(values, i, Py_NewRef(other ? value : Py_None));
+  }
+  self->message = bridge__py_pack(NULL, values);
+  Py_DECREF(values);
+  return self->message != NULL;
+}
+
+/* ---- Without the GIL ------------------------------------------------------------ */
+
+static int push_texts_protected(lua_State *L)
+{
+  const call *self = lua_touserdata(L, 1);
+  for (int i = 0; i < self->text_count; i++) {
+    lua_pushlstring(L, self->texts[i].data, self->texts[i].size);
+  }
+  return self->text_count;
+}
+
+static bridge_status push_texts(call *self)
+{
+  lua_State *lua = self->lua;
+  lua_pushcfunction(lua, push_texts_protected);
+  lua_pushlightuserdata(lua, self);
+  if (lua_pcall(lua, 1, self->text_count, 0) != LUA_OK) {
+    return BRIDGE_ENOMEM;
+  }
+  for (int i = self->text_count; i > 0; i--) {
+    lua_replace(lua, self->texts[i - 1].index);
+  }
+  return BRIDGE_OK;
+}
+
+/* The arguments of a message, and the functions among them. */
+static bridge_status push_message(call *self)
+{
+  int pushed = 0;
+  bridge_status status = bridge_state_push(self->self->state, self->message,
+                                           &pushed, &self->error);
+  for (int i = 0; status == BRIDGE_OK && i < self->count; i++) {
+    if (self->numbers[i] != LUA_NOREF) {
+      lua_rawgeti(self->lua, LUA_REGISTRYINDEX, self->numbers[i]);
+      lua_replace(self->lua, 2 + i);
+    }
+  }
+  return status;
+}
+
+/* Takes the function at 2. */
+static int refer_protected(lua_State *L)
+{
+  bridge__py_reference *reference = lua_touserdata(L, 1);
+  reference->number = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+/* A place in the registry for the function at `index`, where a nil is left. */
+static bridge_status refer(call *self, int index)
+{
+  lua_State *lua = self->lua;
+  bridge__py_reference *made = PyMem_RawCalloc(1, sizeof *made);
+  if (made == NULL || !lua_checkstack(lua, 4)) {
+    PyMem_RawFree(made);
+    return BRIDGE_ENOMEM;
+  }
+  lua_pushcfunction(lua, refer_protected);
+  lua_pushlightuserdata(lua, made);
+  lua_pushvalue(lua, index);
+  if (lua_pcall(lua, 2, 0, 0) != LUA_OK) {
+    PyMem_RawFree(made);
+    return BRIDGE_ENOMEM;
+  }
+  lua_pushnil(lua);
+  lua_replace(lua, index);
+  self->functions[index - 1] = made;
+  return BRIDGE_OK;
+}
+
+static bridge_status refer_all(call *self)
+{
+  size_t count = (size_t)self->results;
+  self->functions = PyMem_RawCalloc(count, sizeof *self->functions);
+  if (self->functions == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  bridge_status status = BRIDGE_OK;
+  for (int i = 1; i <= self->results && status == BRIDGE_OK; i++) {
+    if (lua_type(self->lua, i) == LUA_TFUNCTION) {
+      status = refer(self, i);
+    }
+  }
+  return status;
+}
+
+static bridge_status pack_results(call *self)
+{
+  bridge_status status = bridge_message_create(&self->packed, 0);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  return bridge_state_pack(self->self->state, 1, self->results, self->packed,
+                           &self->error);
+}
+
+/* See to it that results can be read with the GIL. */
+static bridge_status sort_results(call *self)
+{
+  bool functions = false;
+  bool others = false;
+  for (int i = 1; i <= self->results; i++) {
+    int type = lua_type(self->lua, i);
+    bool plain = type <= LUA_TSTRING && type != LUA_TLIGHTUSERDATA;
+    functions = functions || type == LUA_TFUNCTION;
+    others = others || (!plain && type != LUA_TFUNCTION);
+  }
+  bridge_status status = BRIDGE_OK;
+  if (functions) {
+    status = refer_all(self);
+  }
+  return status == BRIDGE_OK && others ? pack_results(self) : status;
+}
+
+/* What stands on the stack is the function, and its arguments if they are plain. */
+static bridge_status run(call *self)
+{
+  bridge_status status = BRIDGE_OK;
+  if (self->message != NULL) {
+    status = push_message(self);
+  } else if (self->text_count > 0) {
+    status = push_texts(self);
+  }
+  if (status == BRIDGE_OK) {
+    status = bridge_state_call(self->self->state, self->count, &self->results,
+                               &self->error);
+  }
+  return status == BRIDGE_OK ? sort_results(self) : status;
+}
+
+/* ---- Results, with the GIL ------------------------------------------------------ */
+
+static PyObject *function_at(call *self, int index)
+{
+  bridge__py_reference *reference = self->functions[index - 1];
+  self->functions[index - 1] = NULL;
+  return bridge__py_function(self->self, reference);
+}
+
+/* It stands on the stack as it is. */
+static PyObject *plain_at(lua_State *lua, int index)
+{
+  size_t size = 0;
+  switch (lua_type(lua, index)) {
+  case LUA_TNUMBER:
+    return lua_isinteger(lua, index)
+               ? PyLong_FromLongLong(lua_tointeger(lua, index))
+               : PyFloat_FromDouble(lua_tonumber(lua, index));
+  case LUA_TSTRING: {
+    const char *data = lua_tolstring(lua, index, &size);
+    return bridge__py_decode(data, size);
+  }
+  case LUA_TBOOLEAN:
+    return PyBool_FromLong(lua_toboolean(lua, index));
+  default:
+    Py_RETURN_NONE;
+  }
+}
+
+static PyObject *result_at(call *self, int index)
+{
+  if (self->functions != NULL && self->functions[index - 1] != NULL) {
+    return function_at(self, index);
+  }
+  return plain_at(self->lua, index);
+}
+
+/* A tuple in which only the functions are missing; nobody else has it yet. */
+static PyObject *add_functions(call *self, PyObject *values)
+{
+  for (int i = 1; values != NULL && i <= self->results; i++) {
+    if (self->functions == NULL || self->functions[i - 1] == NULL) {
+      continue;
+    }
+    PyObject *made = function_at(self, i);
+    if (made == NULL) {
+      Py_CLEAR(values);
+    } else if (PyTuple_SetItem(values, i - 1, made) < 0) {
+      Py_CLEAR(values);
+    }
+  }
+  return values;
+}
+
+static PyObject *results_of(call *self)
+{
+  if (self->packed != NULL) {
+    PyObject *values = bridge__py_unpack(self->packed);
+    return self->results == 1 ? values : add_functions(self, values);
+  }
+  if (self->results == 1) {
+    return result_at(self, 1);
+  }
+  PyObject *values = PyTuple_New(self->results);
+  for (int i = 1; values != NULL && i <= self->results; i++) {
+    PyObject *value = result_at(self, i);
+    if (value == NULL) {
+      Py_CLEAR(values);
+    } else {
+      PyTuple_SET_ITEM(values, i - 1, value);
+    }
+  }
+  return values;
+}
+
+/* ---- All of it --------------------------------------------------------------------- */
+
+static void clean(call *self)
+{
+  for (int i = 0; self->functions != NULL && i < self->results; i++) {
+    if (self->functions[i] != NULL) {
+      bridge__py_state_drop(self->self, self->functions[i]);
+    }
+  }
+  PyMem_RawFree(self->functions);
+  bridge_message_release(self->packed);
+  bridge_message_release(self->message);
+  PyMem_Free(self->numbers);
+  bridge_error_release(self->error);
+}
+
+/* The state is held, and the function with its plain arguments is on the stack. */
+static PyObject *finish(call *self)
+{
+  PyThreadState *thread = PyEval_SaveThread();
+  bridge_status status = run(self);
+  PyEval_RestoreThread(thread);
+  PyObject *result = status == BRIDGE_OK ? results_of(self) : NULL;
+  bridge__py_state_finish(self->self, self->lua);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise_error(status, self->error, NULL);
+  }
+  if (self->functions != NULL || self->packed != NULL ||
+      self->message != NULL || self->error != NULL) {
+    clean(self);
+  }
+  return result;
+}
+
+/* Push what is called. */
+typedef bool push_callee(call *self, const void *callee);
+
+static bool begin(call *self, push_callee *push, const void *callee)
+{
+  if (!bridge__py_state_begin(self->self, &self->lua)) {
+    return false;
+  }
+  if (push(self, callee)) {
+    return true;
+  }
+  bridge__py_state_finish(self->self, self->lua);
+  return false;
+}
+
+static PyObject *call_with(call *self, push_callee *push, const void *callee)
+{
+  if (!begin(self, push, callee)) {
+    return NULL;
+  }
+  if (push_all_plain(self)) {
+    return finish(self);
+  }
+  /* Packing may run code of Python, so that nothing is held meanwhile. */
+  bridge__py_state_finish(self->self, self->lua);
+  if (!pack_arguments(self) || !begin(self, push, callee)) {
+    clean(self);
+    return NULL;
+  }
+  return finish(self);
+}
+
+static bool too_many(Py_ssize_t count)
+{
+  if (count <= 1000000) {
+    return false;
+  }
+  bridge__py_raise_format(BRIDGE_ELIMIT, "more than a million arguments");
+  return true;
+}
+
+static bool push_by_number(call *self, const void *callee)
+{
+  lua_rawgeti(self->lua, LUA_REGISTRYINDEX, *(const int *)callee);
+  return true;
+}
+
+PyObject *bridge__py_call(bridge__py_state *self,
+                          int function,
+                          PyObject *const *arguments,
+                          Py_ssize_t count)
+{
+  if (too_many(count)) {
+    return NULL;
+  }
+  call job;
+  job.self = self;
+  job.arguments = arguments;
+  job.count = (int)count;
+  job.message = NULL;
+  job.numbers = NULL;
+  job.error = NULL;
+  job.packed = NULL;
+  job.functions = NULL;
+  return call_with(&job, push_by_number, &function);
+}
+
+/* ---- Chunks ---------------------------------------------------------------------- */
+
+typedef struct chunk {
+  PyObject *source; /* bytes */
+  const char *name;
+} chunk;
+
+/* Compiling may collect garbage. */
+static bool push_chunk(call *self, const void *callee)
+{
+  const chunk *what = callee;
+  bridge_error *error = NULL;
+  bridge_status status = BRIDGE_OK;
+  Py_BEGIN_ALLOW_THREADS status = bridge_state_load(
+      self->self->state, PyBytes_AS_STRING(what->source),
+      (size_t)PyBytes_GET_SIZE(what->source), what->name, &error);
+  Py_END_ALLOW_THREADS if (status != BRIDGE_OK)
+  {
+    bridge__py_raise_error(status, error, NULL);
+    bridge_error_release(error);
+  }
+  return status == BRIDGE_OK;
+}
+
+PyObject *bridge__py_state_run(bridge__py_state *self,
+                               PyObject *source,
+                               const char *name,
+                               PyObject *arguments)
+{
+  if (!PyTuple_Check(arguments)) {
+    PyErr_SetString(PyExc_TypeError, "the arguments must be a tuple");
+    return NULL;
+  }
+  Py_ssize_t count = PyTuple_GET_SIZE(arguments);
+  chunk what = {bridge__py_bytes_of(source, false), name};
+  if (what.source == NULL || too_many(count)) {
+    Py_XDECREF(what.source);
+    return NULL;
+  }
+  call job = {.self = self,
+              .arguments = PySequence_Fast_ITEMS(arguments),
+              .count = (int)count};
+  PyObject *result = call_with(&job, push_chunk, &what);
+  Py_DECREF(what.source);
+  return result;
+}

@@ -1,0 +1,53 @@
+/* A Lua state that Python holds, and the calls into it, for state.c, call.c and
+   function.c.  All of it is guarded by the GIL, but what runs while a call has
+   released it touches nothing but the Lua state, which the call holds. */
+#ifndef BRIDGE_PYTHON_STATE_H
+#define BRIDGE_PYTHON_STATE_H
+
+#include "face.h"
+
+#include <lua.h>
+
+/* A function's place in the registry of its state. */
+typedef struct bridge__py_reference {
+  struct bridge__py_reference *next;
+  int number;
+} bridge__py_reference;
+
+struct bridge__py_state {
+  bridge_state *state;           /* NULL once it is closed and nobody uses it */
+  size_t owners;                 /* the object of the face, and each function */
+  size_t users;                  /* calls that run, or wait for their turn */
+  bool closed;                   /* no further call begins */
+  bridge__py_reference *dropped; /* of functions that went during a call */
+};
+
+/* ---- state.c: who may use it --------------------------------------------- */
+
+/* Wait for the state and hold it; false with an exception. */
+bool bridge__py_state_begin(bridge__py_state *self, lua_State **lua);
+
+/* Let it go, with an empty stack. */
+void bridge__py_state_finish(bridge__py_state *self, lua_State *lua);
+
+/* The function there is needed no more; takes the reference. */
+void bridge__py_state_drop(bridge__py_state *self,
+                           bridge__py_reference *reference);
+
+/* ---- call.c: values in, Lua, values out ------------------------------------ */
+
+PyObject *bridge__py_call(bridge__py_state *self,
+                          int function,
+                          PyObject *const *arguments,
+                          Py_ssize_t count);
+
+/* ---- function.c: what Python calls ----------------------------------------- */
+
+/* A new LuaFunction; takes the reference, also if it fails. */
+PyObject *bridge__py_function(bridge__py_state *self,
+                              bridge__py_reference *reference);
+
+/* The place of a function of this state, or LUA_NOREF. */
+int bridge__py_function_number(PyObject *object, const bridge__py_state *self);
+
+#endif /* BRIDGE_PYTHON_STATE_H */
