@@ -1,15 +1,148 @@
-"""Queues: ours with all its features, beside those that do less."""
+"""Queues: ours with all its features, beside those that do less.
+
+The peers move a pointer to a number, and have neither bounds nor close nor a
+waker, so a message that is sent again is what compares with them.  A message
+that is made, written, read and freed is shown by itself, beside malloc and free
+of the same number.
+"""
 
 from rows import Aim, Row, Run
 
-PEERS = {"moodycamel ConcurrentQueue": "libconcurrentqueue-dev"}
+PEERS = {
+    "moodycamel ConcurrentQueue": "libconcurrentqueue-dev",
+    "Concurrency Kit": "libck-dev",
+    "Userspace RCU": "liburcu-dev",
+}
+
+MOODYCAMEL = "moodycamel, tokens"
+BULK = "moodycamel, tokens, bulk"
+
+
+def program(name, manner, producers=1):
+    return Run([f"{{programs}}/queue_{name}", manner, str(producers)])
+
+
+def alone(name):
+    """On one thread; it stays on a core."""
+    return Run([f"{{programs}}/queue_{name}", "pair"], cores="0")
+
+
+def count(producers):
+    return "1 producer" if producers == 1 else f"{producers} producers"
+
+
+def one_by_one(producers):
+    return Row(
+        what=f"queue: {count(producers)}",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "again", producers),
+        baselines={
+            MOODYCAMEL: program("moodycamel_tokens", "again", producers),
+            "moodycamel, no tokens": program("moodycamel", "again", producers),
+            "ck_fifo": program("ckfifo", "again", producers),
+            "ck_ring": program("ckring", "again", producers),
+            "urcu wfcqueue": program("urcu", "again", producers),
+            "mutex and list": program("mutex", "again", producers),
+            "bare Vyukov list": program("vyukov", "again", producers),
+            "bare Treiber list": program("treiber", "again", producers),
+        },
+        aim=Aim(">=", 1.0, MOODYCAMEL),
+    )
+
+
+def batches(producers):
+    return Row(
+        what=f"queue, pop 256 at once: {count(producers)}",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "batch", producers),
+        baselines={
+            BULK: program("moodycamel_tokens", "batch", producers),
+            "moodycamel, no tokens, bulk": program("moodycamel", "batch", producers),
+        },
+        aim=Aim(">=", 0.9, BULK),
+    )
+
+
+def fresh(producers):
+    return Row(
+        what=f"queue and message made, written, read and freed: {count(producers)}",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "fresh", producers),
+        baselines={
+            "moodycamel, tokens, malloc": program(
+                "moodycamel_tokens", "fresh", producers
+            ),
+            "mutex and list, malloc": program("mutex", "fresh", producers),
+        },
+    )
+
+
+def crowd(producers):
+    """More threads than cores: a queue may lose little by them."""
+    few = "ours, 2 producers"
+    return Row(
+        what=f"queue: {producers} producers",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "again", producers),
+        baselines={
+            few: program("bridge", "again", 2),
+            MOODYCAMEL: program("moodycamel_tokens", "again", producers),
+            "ck_ring": program("ckring", "again", producers),
+        },
+        aim=Aim(">=", 0.5, few),
+        note="a ring whose producers wait for each other stands still here.",
+    )
+
 
 ROWS = [
+    *map(one_by_one, (1, 2, 4)),
+    *map(batches, (1, 2, 4)),
+    Row(
+        what="queue, push 64 and pop 256 at once: 2 producers",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "bulk", 2),
+        baselines={BULK: program("moodycamel_tokens", "bulk", 2)},
+    ),
+    Row(
+        what="queue, consumer sleeps when it is empty: 1 producer",
+        unit="M/s",
+        better="more",
+        ours=program("bridge", "again-wait"),
+        baselines={
+            "moodycamel, blocking": program("moodycamel_blocking", "again-wait"),
+            "mutex, list and condition": program("mutex", "again-wait"),
+        },
+    ),
+    *map(fresh, (1, 4)),
+    Row(
+        what="bridge_mpsc: 2 producers",
+        unit="M/s",
+        better="more",
+        ours=program("mpsc", "again", 2),
+        baselines={
+            "bare Treiber list": program("treiber", "again", 2),
+            "bare Vyukov list": program("vyukov", "again", 2),
+        },
+    ),
     Row(
         what="queue: push and pop, one thread",
         unit="ns",
         better="less",
-        ours=Run(["{programs}/queue_bridge"], cores="0"),
+        ours=alone("bridge"),
+        baselines={
+            "bridge_mpsc": alone("mpsc"),
+            MOODYCAMEL: alone("moodycamel_tokens"),
+            "moodycamel, no tokens": alone("moodycamel"),
+            "ck_ring": alone("ckring"),
+            "urcu wfcqueue": alone("urcu"),
+            "mutex and list": alone("mutex"),
+        },
         aim=Aim("<=", 17),
     ),
+    *map(crowd, (8, 32)),
 ]
