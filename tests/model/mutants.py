@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Whether the model checker would notice.
+
+Makes the product's sources worse, one change at a time, and lets the scenarios
+run on each: every memory order weakened, and errors that one might make.  The
+checker has to find each of them, but for the orders that WITHOUT_EFFECT argues.
+
+The sources are changed in copies; the objects that a change does not touch are
+those of the build.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# ---- Errors that one might make -------------------------------------------
+
+# Name, file, text, what comes in its place, and what the checker must say.
+SEEDS = []
+
+# ---- Orders that may be weakened without an effect that is observable -----
+
+# As --list prints them, without the file: and why.
+WITHOUT_EFFECT = {}
+
+# ---- Weakening orders -------------------------------------------------------
+
+WEAKER = {
+    "acquire": ["relaxed"],
+    "release": ["relaxed"],
+    "acq_rel": ["acquire", "release"],
+    "seq_cst": ["acq_rel"],
+}
+
+
+class Mutant:
+    """One change of one file."""
+
+    def __init__(self, name, file, start, end, text, expected=None):
+        self.name = name
+        self.file = file
+        self.start = start
+        self.end = end
+        self.text = text
+        self.expected = expected  # None: anything
+
+
+def closing(text, position):
+    """Behind the parenthesis that closes the one at position."""
+    depth = 0
+    for i in range(position, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[i], 0)
+        if depth == 0:
+            return i + 1
+    raise ValueError("parentheses")
+
+
+def function_at(text, position):
+    """The function that the position is in."""
+    found = re.findall(r"^\w[^;=\n]*?\b(\w+)\((?![^;{]*;)", text[:position],
+                       re.MULTILINE)
+    return found[-1] if found else "?"
+
+
+def subject_of(call):
+    """What an atomic operation works on."""
+    found = re.search(r"\(\s*&?(?:\w+->)*(\w+)", call)
+    return found.group(1) if found else "?"
+
+
+def weakened(file, text):
+    """All mutants of a file that weaken an order."""
+    mutants = []
+    names = {}
+    for call in re.finditer(r"\batomic_(\w+)_explicit(?=\()", text):
+        end = closing(text, call.end())
+        whole = text[call.start():end]
+        for order in re.finditer(r"memory_order_(\w+)", whole):
+            for weaker in WEAKER.get(order.group(1), []):
+                name = (f"{function_at(text, call.start())}: {call.group(1)} of "
+                        f"{subject_of(whole)}: {order.group(1)} -> {weaker}")
+                names[name] = names.get(name, 0) + 1
+                if names[name] > 1:
+                    name += f" ({names[name]})"
+                mutants.append(Mutant(
+                    name, file,
+                    call.start() + order.start(1), call.start() + order.end(1),
+                    weaker))
+    return mutants
+
+
+def seeded(source):
+    """The errors above."""
+    mutants = []
+    for name, file, old, new, expected in SEEDS:
+        text = (source / file).read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            sys.exit(f"{file} has changed: the seed '{name}' finds its place "
+                     f"{text.count(old)} times; write it anew in {__file__}")
+        start = text.index(old)
+        mutants.append(Mutant(name, file, start, start + len(old), new,
+                              expected))
+    return mutants
+
+
+# ---- Building and running ---------------------------------------------------
+
+
+def run(command, **more):
+    return subprocess.run(command, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, **more)
+
+
+class Bench:
+    """Builds the checker with one source changed, and runs it."""
+
+    def __init__(self, options):
+        self.source = pathlib.Path(options.source)
+        self.compile = options.compile
+        self.link = options.link
+        self.objects = options.objects  # of the engine and the scenarios
+        self.product = options.product  # sources, relative
+        self.checker = options.checker
+        self.iterations = options.iterations
+        self.jobs = options.jobs
+
+    def scenarios(self):
+        answer = run([self.checker]).stdout
+        return re.findall(r"^  (\w+) \(", answer, re.MULTILINE)
+
+    def build(self, folder, mutant):
+        copy = folder / "src"
+        shutil.copytree(self.source, copy)
+        changed = copy / mutant.file
+        text = changed.read_text(encoding="utf-8")
+        changed.write_text(text[:mutant.start] + mutant.text +
+                           text[mutant.end:], encoding="utf-8")
+        made = []
+        for i, name in enumerate(self.product):
+            made.append(str(folder / f"{i}.o"))
+            done = run(self.compile + [f"-I{copy}", "-c", str(copy / name),
+                                       "-o", made[-1]])
+            if done.returncode != 0:
+                raise RuntimeError(done.stdout)
+        program = str(folder / "check")
+        done = run(self.link + made + self.objects + ["-o", program])
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout)
+        return program
+
+    def judge(self, mutant, scenarios):
+        """What the checker says of a mutant; empty if nothing."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = self.build(pathlib.Path(folder), mutant)
+            try:
+                done = run([program, str(self.iterations)] + scenarios,
+                           timeout=300)
+            except subprocess.TimeoutExpired:
+                return "HANG"
+            if done.returncode == 0:
+                return ""
+            if done.returncode != 1:
+                return f"CRASH {done.returncode} {done.stdout[-200:]}"
+            return " ".join(done.stdout.splitlines()[-2:])
+
+
+def verdict(mutant, found):
+    """Whether this is as it should be, and what to say."""
+    argued = WITHOUT_EFFECT.get(mutant.name)
+    if mutant.expected is not None and mutant.expected not in found:
+        return False, f"NOT FOUND as '{mutant.expected}': {found}"
+    if found:
+        return argued is None, f"found: {found}" + (
+            "" if argued is None else "; yet it is argued to have no effect")
+    if argued is not None:
+        return True, f"no effect: {argued}"
+    return False, "NOT FOUND, and not argued"
+
+
+def examine(bench, mutants):
+    scenarios = bench.scenarios()
+    well = True
+    with concurrent.futures.ThreadPoolExecutor(bench.jobs) as pool:
+        judged = pool.map(lambda each: bench.judge(each, scenarios), mutants)
+        for mutant, found in zip(mutants, judged):
+            fine, text = verdict(mutant, found)
+            well = well and fine
+            print(f"{'ok  ' if fine else 'FAIL'} {mutant.file}: {mutant.name}: "
+                  f"{text}", flush=True)
+    return well
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["seeds", "orders"])
+    parser.add_argument("--list", action="store_true", help="only the names")
+    parser.add_argument("--only", default="", help="a part of the name")
+    parser.add_argument("--source", required=True, help="libbridge/src")
+    parser.add_argument("--checker", required=True)
+    parser.add_argument("--iterations", type=int, default=4000)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--compile", type=lambda text: text.split(";"))
+    parser.add_argument("--link", type=lambda text: text.split(";"))
+    parser.add_argument("--objects", type=lambda text: text.split(";"))
+    parser.add_argument("--product", type=lambda text: text.split(";"))
+    parser.add_argument("--files", type=lambda text: text.split(";"),
+                        help="whose orders are weakened")
+    options = parser.parse_args()
+
+    source = pathlib.Path(options.source)
+    if options.what == "seeds":
+        mutants = seeded(source)
+    else:
+        mutants = []
+        for name in options.files:
+            text = (source / name).read_text(encoding="utf-8")
+            mutants += weakened(name, text)
+        gone = set(WITHOUT_EFFECT) - {each.name for each in mutants}
+        for name in sorted(gone):
+            print(f"argued, and no longer there: {name}")
+        if gone:
+            return 1
+    mutants = [each for each in mutants if options.only in each.name]
+    if options.list:
+        for each in mutants:
+            print(f"{each.file}: {each.name}")
+        return 0
+    return 0 if examine(Bench(options), mutants) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

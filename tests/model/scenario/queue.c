@@ -1,0 +1,539 @@
+/* Scenarios of queues: every feature beside every other.  In all of them: first
+   in, first out for each producer; what was let in is popped once, or dropped
+   and counted, or freed with the queue; no wake-up is lost. */
+#include "engine/engine.h"
+
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "queue/queue.h"
+
+enum {
+  CONSUMER = 0, /* the other threads produce */
+  SIZE = 1
+};
+
+static bridge_queue *queue;
+static int descriptor;
+static unsigned pushed[MODEL_THREADS]; /* let in, by producer */
+static unsigned next[MODEL_THREADS];   /* the least number that may come next */
+static unsigned popped;
+
+static void make_from(const bridge_queue_options *options)
+{
+  for (unsigned i = 0; i < MODEL_THREADS; i++) {
+    pushed[i] = 0;
+    next[i] = 0;
+  }
+  popped = 0;
+  model_released();
+  model_check(bridge_queue_create(&queue, options) == BRIDGE_OK, "no queue");
+}
+
+static void make(size_t items, bridge_queue_policy policy)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.items = items;
+  options.policy = policy;
+  make_from(&options);
+}
+
+static void make_watched(size_t items, bridge_queue_policy policy)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.items = items;
+  options.policy = policy;
+  options.waker_kind = BRIDGE_WAKER_EVENTFD;
+  make_from(&options);
+  model_check(bridge_waker_fileno(bridge_queue_waker(queue), &descriptor) ==
+                  BRIDGE_OK,
+              "no descriptor");
+}
+
+/* ---- Producing ---- */
+
+static bridge_status push_timeout(unsigned thread,
+                                  unsigned number,
+                                  int timeout_ms)
+{
+  bridge_message *message = model_message(thread, number, SIZE);
+  bridge_status status =
+      bridge_queue_push_timeout(queue, &message, timeout_ms);
+  model_check((status == BRIDGE_OK) == (message == NULL),
+              "a message is taken if, and only if, it was let in");
+  if (status == BRIDGE_OK) {
+    pushed[thread]++;
+  } else {
+    bridge__free(message);
+  }
+  return status;
+}
+
+static void push(unsigned thread, unsigned number)
+{
+  model_check(push_timeout(thread, number, -1) == BRIDGE_OK, "push");
+}
+
+static void push_two(unsigned thread)
+{
+  push(thread, 0);
+  push(thread, 1);
+}
+
+static void push_batch(unsigned thread)
+{
+  bridge_message *messages[2] = {model_message(thread, 0, SIZE),
+                                 model_message(thread, 1, SIZE)};
+  size_t done = 0;
+  bridge_status status = bridge_queue_push_batch(queue, messages, 2, &done);
+  model_check(status == BRIDGE_OK && done == 2, "push_batch");
+  pushed[thread] += 2;
+}
+
+static unsigned total(void)
+{
+  unsigned sum = 0;
+  for (unsigned i = 0; i < MODEL_THREADS; i++) {
+    sum += pushed[i];
+  }
+  return sum;
+}
+
+/* ---- Consuming ---- */
+
+static void use(bridge_message *message)
+{
+  unsigned thread = model_message_thread(message);
+  unsigned number = model_message_number(message);
+  model_check(number >= next[thread], "not first in, first out");
+  next[thread] = number + 1;
+  popped++;
+  bridge_message_release(message);
+}
+
+static bridge_status pop(int timeout_ms)
+{
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, timeout_ms);
+  model_check((status == BRIDGE_OK) == (message != NULL), "pop");
+  if (status == BRIDGE_OK) {
+    use(message);
+  }
+  return status;
+}
+
+static void pop_waiting(unsigned count)
+{
+  for (unsigned i = 0; i < count; i++) {
+    model_check(pop(-1) == BRIDGE_OK, "a pop that waits for ever failed");
+  }
+}
+
+/* As an event loop: nothing but the descriptor says when to look. */
+static void pop_watching(unsigned count)
+{
+  while (popped < count) {
+    model_poll(descriptor);
+    while (pop(0) == BRIDGE_OK) {
+    }
+  }
+}
+
+static void pop_batches(unsigned count)
+{
+  while (popped < count) {
+    bridge_message *messages[2] = {NULL};
+    size_t some = 0;
+    bridge_status status =
+        bridge_queue_pop_batch(queue, messages, 2, &some, -1);
+    model_check(status == BRIDGE_OK && some > 0, "pop_batch");
+    for (size_t i = 0; i < some; i++) {
+      use(messages[i]);
+    }
+  }
+}
+
+static void pop_to_the_end(void)
+{
+  bridge_status status = BRIDGE_OK;
+  while (status == BRIDGE_OK) {
+    status = pop(-1);
+  }
+  model_check(status == BRIDGE_ECLOSED, "neither a message nor the end");
+  model_check(pop(0) == BRIDGE_ECLOSED, "the end, and something behind it");
+}
+
+/* ---- Afterwards ---- */
+
+static void after(void)
+{
+  model_check(popped == total(), "something that was let in is missing");
+  model_check(bridge_queue_count(queue) == 0, "count");
+  model_check(bridge_queue_bytes(queue) == 0, "bytes");
+  bridge_queue_release(queue);
+}
+
+static void after_watched(void)
+{
+  /* Who was told that it is empty need not look before the next push. */
+  model_check(pop(0) == BRIDGE_EEMPTY, "something was left");
+  model_check(!model_readable(descriptor), "readable, and nothing is there");
+  push(1, MODEL_MESSAGES);
+  model_check(model_readable(descriptor), "something is there, and not told");
+  model_check(pop(0) == BRIDGE_OK, "pop");
+  after();
+}
+
+static void after_closed(void)
+{
+  model_check(pop(0) == BRIDGE_ECLOSED, "not at its end");
+  after();
+}
+
+/* ---- The scenarios ---- */
+
+static void before_wide(void)
+{
+  make(0, BRIDGE_QUEUE_BLOCK);
+}
+
+static void before_watched(void)
+{
+  make_watched(0, BRIDGE_QUEUE_BLOCK);
+}
+
+static void thread_waits(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(3);
+  } else if (index == 1) {
+    push_two(index);
+  } else {
+    push(index, 0);
+  }
+}
+
+static void thread_watches(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_watching(3);
+  } else {
+    thread_waits(index);
+  }
+}
+
+static void thread_batches(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_batches(4);
+  } else {
+    push_batch(index);
+  }
+}
+
+static void thread_batches_watched(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_watching(4);
+  } else {
+    push_batch(index);
+  }
+}
+
+/* ---- Close ---- */
+
+static void push_until_closed(unsigned thread)
+{
+  for (unsigned i = 0; i < 2; i++) {
+    bridge_status status = push_timeout(thread, i, -1);
+    if (status != BRIDGE_OK) {
+      model_check(status == BRIDGE_ECLOSED, "push");
+      return;
+    }
+  }
+}
+
+static void thread_close(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_to_the_end();
+  } else if (index == 1) {
+    push_until_closed(index);
+  } else {
+    bridge_queue_close(queue);
+    model_check(push_timeout(index, 0, -1) == BRIDGE_ECLOSED,
+                "let in after the close");
+  }
+}
+
+static void thread_close_watched(unsigned index)
+{
+  if (index != CONSUMER) {
+    thread_close(index);
+    return;
+  }
+  bridge_status status = BRIDGE_EEMPTY;
+  while (status != BRIDGE_ECLOSED) {
+    model_poll(descriptor);
+    do {
+      status = pop(0);
+    } while (status == BRIDGE_OK);
+  }
+  model_check(model_readable(descriptor), "the end does not stay readable");
+}
+
+static void thread_close_full(unsigned index)
+{
+  if (index == CONSUMER) {
+    bridge_queue_close(queue);
+    pop_to_the_end();
+  } else {
+    push_until_closed(index);
+  }
+}
+
+/* ---- Room ---- */
+
+static void before_narrow(void)
+{
+  make(1, BRIDGE_QUEUE_BLOCK);
+}
+
+static void thread_room(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(3);
+  } else {
+    thread_waits(index);
+  }
+}
+
+/* A push that gives up has let nothing in. */
+static void thread_gives_up(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop(1);
+    pop(1);
+    return;
+  }
+  bridge_status status = push_timeout(index, 0, 1);
+  model_check(status == BRIDGE_OK || status == BRIDGE_ETIMEDOUT, "push");
+}
+
+static void after_left(void)
+{
+  while (pop(0) == BRIDGE_OK) {
+  }
+  after();
+}
+
+/* Room that is kept until it is released. */
+static void thread_kept(unsigned index)
+{
+  if (index != CONSUMER) {
+    push(index, 0);
+    return;
+  }
+  for (int i = 0; i < 2; i++) {
+    bridge_message *message = NULL;
+    model_check(bridge__queue_pop_kept(queue, &message, -1) == BRIDGE_OK,
+                "pop_kept");
+    model_check(bridge_queue_count(queue) == 1, "the room was not kept");
+    bridge__queue_release_room(queue, message);
+    use(message);
+  }
+}
+
+/* Answers need no room. */
+static void thread_forced(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(2);
+    return;
+  }
+  bridge_message *message = model_message(index, 0, SIZE);
+  model_check(bridge__queue_push_forced(queue, &message) == BRIDGE_OK,
+              "push_forced");
+  pushed[index]++;
+}
+
+/* ---- Dropping the oldest ---- */
+
+static void before_dropping(void)
+{
+  make(1, BRIDGE_QUEUE_DROP_OLDEST);
+}
+
+static void thread_dropping(unsigned index)
+{
+  if (index != CONSUMER) {
+    push_two(index);
+    return;
+  }
+  /* The last push of all is not dropped, so there is one to wait for. */
+  model_check(pop(-1) == BRIDGE_OK, "pop");
+  while (pop(0) == BRIDGE_OK) {
+  }
+}
+
+static void after_dropping(void)
+{
+  unsigned long dropped = (unsigned long)bridge_queue_dropped(queue);
+  while (pop(0) == BRIDGE_OK) {
+  }
+  model_check(popped + dropped == total(), "dropped, and not counted");
+  model_check(model_released() == total(), "not freed once each");
+  model_check(bridge_queue_count(queue) == 0, "count");
+  bridge_queue_release(queue);
+}
+
+/* ---- Putting back ---- */
+
+static void thread_unpop(unsigned index)
+{
+  if (index != CONSUMER) {
+    push(index, 0);
+    return;
+  }
+  bridge_message *message = NULL;
+  model_check(bridge_queue_pop(queue, &message, -1) == BRIDGE_OK, "pop");
+  model_check(bridge_queue_unpop(queue, &message) == BRIDGE_OK, "unpop");
+  pop_waiting(2);
+}
+
+/* By somebody else than who waits for it. */
+static void thread_unpop_aside(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(1);
+    return;
+  }
+  bridge_message *message = model_message(index, 0, SIZE);
+  pushed[index]++;
+  model_check(bridge_queue_unpop(queue, &message) == BRIDGE_OK, "unpop");
+}
+
+/* ---- Two that pop ---- */
+
+static void thread_two_pop(unsigned index)
+{
+  if (index == 2) {
+    push(index, 0);
+    return;
+  }
+  bridge_status status = pop(0);
+  model_check(status == BRIDGE_OK || status == BRIDGE_EEMPTY ||
+                  status == BRIDGE_EBUSY,
+              "pop");
+}
+
+/* ---- The waker is the host's, and the host closes it ---- */
+
+static void thread_waker_closed(unsigned index)
+{
+  if (index == 2) {
+    bridge_waker_close(bridge_queue_waker(queue));
+  } else if (index == 1) {
+    push(index, 0);
+  } else {
+    bridge_status status = pop(-1);
+    model_check(status == BRIDGE_OK || status == BRIDGE_EUNSUPPORTED, "pop");
+  }
+}
+
+/* ---- The last reference ---- */
+
+static void before_references(void)
+{
+  before_wide();
+  bridge_queue_retain(queue);
+  bridge_queue_retain(queue);
+}
+
+static void thread_references(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop(0);
+  } else {
+    push(index, 0);
+  }
+  bridge_queue_release(queue);
+}
+
+static void after_references(void)
+{
+  model_check(model_released() == 2, "what was in it was not freed");
+}
+
+/* ---- Cancelled while it waits ---- */
+
+static bridge__interrupt *interrupt;
+
+static void before_cancel(void)
+{
+  before_narrow();
+  interrupt = bridge__allocate(sizeof *interrupt);
+  bridge__interrupt_init(interrupt);
+}
+
+static void thread_cancel_pop(unsigned index)
+{
+  if (index == CONSUMER) {
+    bridge__interrupt_bind(interrupt);
+    bridge_status status = pop(-1);
+    model_check(status == BRIDGE_OK || status == BRIDGE_ECANCELLED, "pop");
+    bridge__interrupt_bind(NULL);
+  } else if (index == 1) {
+    bridge__interrupt_request(interrupt);
+  } else {
+    push(index, 0);
+  }
+}
+
+static void thread_cancel_push(unsigned index)
+{
+  if (index == CONSUMER) {
+    bridge__interrupt_request(interrupt);
+    return;
+  }
+  bridge__interrupt_bind(interrupt);
+  for (unsigned i = 0; i < 2; i++) {
+    bridge_status status = push_timeout(index, i, -1);
+    model_check(status == (i == 0 ? BRIDGE_OK : BRIDGE_ECANCELLED), "push");
+  }
+  bridge__interrupt_bind(NULL);
+}
+
+static void after_cancel(void)
+{
+  bridge__interrupt_destroy(interrupt);
+  bridge__free(interrupt);
+  after_left();
+}
+
+const model_scenario model_queue_scenarios[] = {
+    {"queue_waits", 3, before_wide, thread_waits, after},
+    {"queue_watched", 3, before_watched, thread_watches, after_watched},
+    {"queue_batches", 3, before_wide, thread_batches, after},
+    {"queue_batches_watched", 3, before_watched, thread_batches_watched,
+     after_watched},
+    {"queue_close", 3, before_wide, thread_close, after_closed},
+    {"queue_close_watched", 3, before_watched, thread_close_watched,
+     after_closed},
+    {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
+    {"queue_room", 3, before_narrow, thread_room, after},
+    {"queue_gives_up", 3, before_narrow, thread_gives_up, after_left},
+    {"queue_kept", 3, before_narrow, thread_kept, after},
+    {"queue_forced", 3, before_narrow, thread_forced, after},
+    {"queue_dropping", 3, before_dropping, thread_dropping, after_dropping},
+    {"queue_unpop", 3, before_wide, thread_unpop, after},
+    {"queue_unpop_aside", 2, before_wide, thread_unpop_aside, after},
+    {"queue_two_pop", 3, before_wide, thread_two_pop, after_left},
+    {"queue_waker_closed", 3, before_watched, thread_waker_closed, after_left},
+    {"queue_references", 3, before_references, thread_references,
+     after_references},
+    {"queue_cancel_pop", 3, before_cancel, thread_cancel_pop, after_cancel},
+    {"queue_cancel_push", 2, before_cancel, thread_cancel_push, after_cancel},
+    {NULL, 0, NULL, NULL, NULL},
+};
