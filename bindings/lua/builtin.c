@@ -17,6 +17,7 @@ static int open_face(lua_State *L)
   lua_pushcfunction(L, bridge__face_open);
   lua_call(L, 0, 1);
   lua_call(L, 3, 1);
+  bridge__face_ready(L); /* the methods are complete */
   return 1;
 }
 

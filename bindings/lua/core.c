@@ -5,5 +5,7 @@ BRIDGE_API int luaopen_bridge_core(lua_State *L);
 
 int luaopen_bridge_core(lua_State *L)
 {
-  return bridge__face_open(L);
+  bridge__face_open(L);
+  bridge__face_ready(L);
+  return 1;
 }

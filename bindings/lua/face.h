@@ -17,9 +17,10 @@
 
 /* ---- Objects (object.c) --------------------------------------------------- */
 
-/* Make the metatables of all kinds, and tell bridge__pack and bridge__unpack of
-   them.  Leaves nothing on the stack. */
+/* Make the metatables of all kinds.  Leaves nothing on the stack. */
 void bridge__face_objects(lua_State *L);
+/* Tell bridge__pack and bridge__unpack of them, once all methods are there. */
+void bridge__face_ready(lua_State *L);
 
 /* Push the table of methods of a kind. */
 void bridge__face_methods(lua_State *L, bridge_handle_kind kind);

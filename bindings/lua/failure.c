@@ -42,11 +42,10 @@ static int error_text(lua_State *L)
 
 void bridge__face_errors(lua_State *L)
 {
-  if (luaL_newmetatable(L, BRIDGE__ERROR)) {
-    lua_pushcfunction(L, error_text);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushliteral(L, "bridge.Error");
-    lua_setfield(L, -2, "__name");
-  }
+  luaL_newmetatable(L, BRIDGE__ERROR); /* perhaps half made: see object.c */
+  lua_pushcfunction(L, error_text);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "bridge.Error");
+  lua_setfield(L, -2, "__name");
   lua_pop(L, 1);
 }

@@ -357,12 +357,10 @@ static const bridge__handles handles = {push, get};
 
 /* ---- Metatables ----------------------------------------------------------- */
 
+/* Also if it is there already: an opening that found no memory left it half made. */
 static void make_metatable(lua_State *L, const struct kind *kind)
 {
-  if (!luaL_newmetatable(L, kind->name)) {
-    lua_pop(L, 1);
-    return;
-  }
+  luaL_newmetatable(L, kind->name);
   luaL_setfuncs(L, metamethods, 0);
   lua_pushboolean(L, 1);
   lua_rawsetp(L, -2, &marker);
@@ -384,6 +382,10 @@ void bridge__face_objects(lua_State *L)
   for (size_t i = 0; i < KINDS; i++) {
     make_metatable(L, &kinds[i]);
   }
+}
+
+void bridge__face_ready(lua_State *L)
+{
   lua_pushlightuserdata(L, (void *)&handles);
   lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
 }

@@ -22,6 +22,18 @@ local Queue = core.methods.Queue
 local Waker = core.methods.Waker
 local Worker = core.methods.Worker
 
+-- What is taken out of the methods below.  It is kept, since this file is run again
+-- where there was no memory to come to its end.
+local kept = core.kept
+if not kept then
+  kept = {
+    used = Worker.memory_used, peak = Worker.memory_peak,
+    limit = Worker.memory_limit,
+    next_value = Queue.next_value, next_packed = Queue.next_packed,
+  }
+  core.kept = kept
+end
+
 -- What only a worker has: a coroutine for each request, and its own name.
 local inside = core.preloaded "bridge.inside"
 
@@ -282,8 +294,7 @@ end
 -- `value` as the script raised it.
 
 local phase_of, waker_of_worker = Worker.phase, Worker.waker
-local used, peak, limit =
-  Worker.memory_used, Worker.memory_peak, Worker.memory_limit
+local used, peak, limit = kept.used, kept.peak, kept.limit
 local close_worker, step = Worker.close, Worker.step
 Worker.memory_used, Worker.memory_peak, Worker.memory_limit = nil, nil, nil
 Worker.name, Worker.id = nil, nil -- fields, not methods
@@ -353,7 +364,7 @@ end
 -- Within a worker these block the whole worker.
 
 local waker_of_queue, closed = Queue.waker, Queue.closed
-local next_value, next_packed = Queue.next_value, Queue.next_packed
+local next_value, next_packed = kept.next_value, kept.next_packed
 Queue.next_value, Queue.next_packed, Queue.unpop = nil, nil, nil
 
 --- Create a queue.  Options: items, bytes (its bounds, at least 1), full ("block", "fail" or

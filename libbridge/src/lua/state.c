@@ -1,6 +1,7 @@
 /* State: makes a Lua state, hands it to one thread at a time, and closes it. */
 #include "lua/state.h"
 
+#include "base/config.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "lua/libraries.h"
@@ -60,10 +61,22 @@ typedef struct opening {
   unsigned set;
 } opening;
 
+/* Lua makes the metatable of its large buffers when it first needs one, and for
+   lack of memory would leave it half made for ever: so it is made now, when such
+   a failure costs no more than the state. */
+static void make_large_buffer(lua_State *L)
+{
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, LUAL_BUFFERSIZE + 1);
+  luaL_pushresultsize(&buffer, 0);
+  lua_pop(L, 1);
+}
+
 static int open_protected(lua_State *L)
 {
   const opening *o = lua_touserdata(L, 1);
   lua_settop(L, 0);
+  make_large_buffer(L);
   lua_pushlightuserdata(L, &o->state->closing);
   lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
   bridge__libraries_open(L, o->options, o->set);
@@ -123,6 +136,16 @@ static void arm(bridge_state *state, size_t memory_limit)
   atomic_store_explicit(&state->heap.limit, limit, memory_order_relaxed);
 }
 
+/* What Lua itself takes, and each library about. */
+static size_t expected(unsigned set)
+{
+  size_t bytes = 5000;
+  for (; set != 0; set &= set - 1) {
+    bytes += 1700;
+  }
+  return bytes;
+}
+
 static bridge_status fill(bridge_state *state,
                           const bridge_state_options *options,
                           unsigned set,
@@ -137,6 +160,9 @@ static bridge_status fill(bridge_state *state,
       return BRIDGE_ENOMEM;
     }
   }
+  bridge__heap_init(&state->heap,
+                    BRIDGE_RECYCLE && bridge__allocator_is_standard(),
+                    expected(set));
   state->main = lua_newstate(bridge__heap_allocate, &state->heap);
   if (state->main == NULL) {
     return BRIDGE_ENOMEM;
@@ -154,7 +180,9 @@ static bridge_status fill(bridge_state *state,
 static void close_lua(bridge_state *state)
 {
   state->closing = true;
+  bridge__heap_close(&state->heap);
   lua_close(state->main);
+  bridge__heap_destroy(&state->heap);
 }
 
 static void destroy(bridge_state *state)
