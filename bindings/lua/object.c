@@ -213,6 +213,16 @@ static int give(lua_State *L)
   return 1;
 }
 
+/* Drop what was just made, and what the script will never see: a worker on a
+   thread of its own would run on, and nobody could end it. */
+static void drop_unseen(bridge_handle_kind kind, void *handle)
+{
+  if (kind == BRIDGE_HANDLE_WORKER) {
+    bridge_worker_cancel(handle);
+  }
+  release(kind, handle);
+}
+
 void bridge__face_give(lua_State *L, bridge_handle_kind kind, void *handle)
 {
   if (handle == NULL) {
@@ -223,7 +233,7 @@ void bridge__face_give(lua_State *L, bridge_handle_kind kind, void *handle)
   lua_pushcfunction(L, give);
   lua_pushlightuserdata(L, &source);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-    release(kind, handle);
+    drop_unseen(kind, handle);
     lua_error(L);
   }
 }
