@@ -28,7 +28,7 @@ typedef struct cache {
   bool watched; /* the hook will give all this back when the thread ends */
 } cache;
 
-static _Thread_local cache mine;
+static BRIDGE__THREAD_LOCAL cache mine;
 
 static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
 static magazine depot[DEPOT]; /* guarded by mutex */

@@ -1,8 +1,6 @@
 /* Object: what every handle has in common, its references and its process. */
 #include "base/object.h"
 
-#include "platform/platform.h"
-
 void bridge__object_init(void *object, const bridge__type *type)
 {
   bridge__object *base = object;
@@ -33,10 +31,4 @@ void bridge__release(void *object)
       1) {
     base->type->destroy(object);
   }
-}
-
-bool bridge__forked(const void *object)
-{
-  const bridge__object *base = object;
-  return base->process != bridge__process();
 }

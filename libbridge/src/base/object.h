@@ -2,6 +2,8 @@
 #ifndef BRIDGE_BASE_OBJECT_H
 #define BRIDGE_BASE_OBJECT_H
 
+#include "platform/platform.h"
+
 #include <bridge/message.h>
 
 #include <stdatomic.h>
@@ -34,6 +36,10 @@ void *bridge__retain(void *object);
 void bridge__release(void *object);
 
 /* Whether the handle was made before a fork, by the parent. */
-bool bridge__forked(const void *object);
+static inline bool bridge__forked(const void *object)
+{
+  const bridge__object *base = object;
+  return base->process != bridge__process();
+}
 
 #endif

@@ -2,29 +2,24 @@
    table of handles and their end; write.c fills them and read.c walks them. */
 #include "message/message.h"
 
+#include "base/config.h"
 #include "base/memory.h"
 #include "message/codec.h"
 
 #include <string.h>
 
-/* What is left of the block behind the structure. */
-#define INLINE_SIZE (BRIDGE__BLOCK_SIZE - sizeof(bridge_message))
-
 /* The first table that is not inside the message is a recycled block, too. */
 #define TABLE_BLOCK ((size_t)16)
 
-_Static_assert(sizeof(bridge_message) + 64 <= BRIDGE__BLOCK_SIZE,
-               "a small message fits into its block");
+_Static_assert(sizeof(bridge_message) <= BRIDGE__BLOCK_SIZE,
+               "a message is a block");
+_Static_assert(sizeof(void *) != 8 || offsetof(bridge_message, outside) == 64,
+               "a queue needs one cache line");
 _Static_assert(TABLE_BLOCK * sizeof(bridge__slot) <= BRIDGE__BLOCK_SIZE &&
                    TABLE_BLOCK * sizeof(bridge__open) <= BRIDGE__BLOCK_SIZE,
                "a small table fits into a block");
 _Static_assert(BRIDGE__OPEN_INLINE < TABLE_BLOCK,
                "the capacity tells where a table lives");
-
-static unsigned char *inline_data(bridge_message *message)
-{
-  return (unsigned char *)(message + 1);
-}
 
 /* ---- Room --------------------------------------------------------------- */
 
@@ -63,6 +58,7 @@ bridge_status bridge__message_reserve_open(bridge_message *message)
   free_table(message->open, message->open_capacity);
   message->open = open;
   message->open_capacity = capacity;
+  message->outside = true;
   return BRIDGE_OK;
 }
 
@@ -97,6 +93,7 @@ bridge_status bridge__message_reserve_slots(bridge_message *message,
   free_table(message->slots, message->slot_capacity);
   message->slots = table;
   message->slot_capacity = capacity;
+  message->outside = true;
   return BRIDGE_OK;
 }
 
@@ -114,7 +111,7 @@ void bridge__message_drop_slots(bridge_message *message, size_t count)
 /* Move the bytes to a place of exactly `capacity` bytes. */
 static bool move_data(bridge_message *message, size_t capacity)
 {
-  bool inside = message->data == inline_data(message);
+  bool inside = message->data == message->bytes;
   unsigned char *data = inside ? bridge__allocate(capacity)
                                : bridge__resize(message->data, capacity);
   if (data == NULL) {
@@ -148,6 +145,27 @@ bridge_status bridge__message_grow(bridge_message *message, size_t bytes)
 
 /* ---- Beginning ------------------------------------------------------------ */
 
+/* One by one: the bytes and the stack need no beginning. */
+static void begin(bridge_message *message)
+{
+  message->node.next = NULL;
+  message->hint = 0;
+  message->data = message->bytes;
+  message->size = 0;
+  message->count = 0;
+  message->envelope = (bridge__envelope){0};
+  message->outside = false;
+  message->capacity = BRIDGE__INLINE_SIZE;
+  message->containers = 0;
+  message->upvalues = 0;
+  message->slots = NULL;
+  message->slot_count = 0;
+  message->slot_capacity = 0;
+  message->open = message->open_inline;
+  message->depth = 0;
+  message->open_capacity = BRIDGE__OPEN_INLINE;
+}
+
 bridge_status bridge_message_create(bridge_message **out, size_t size_hint)
 {
   if (out == NULL) {
@@ -160,11 +178,7 @@ bridge_status bridge_message_create(bridge_message **out, size_t size_hint)
   if (message == NULL) {
     return BRIDGE_ENOMEM;
   }
-  *message = (bridge_message){0};
-  message->data = inline_data(message);
-  message->capacity = INLINE_SIZE;
-  message->open = message->open_inline;
-  message->open_capacity = BRIDGE__OPEN_INLINE;
+  begin(message);
   bridge_status status = bridge__message_reserve(message, size_hint);
   if (status != BRIDGE_OK) {
     bridge__block_put(message);
@@ -258,21 +272,26 @@ bridge_status bridge_message_clone(bridge_message **out,
 /* The messages that this thread is about to free.  A message may hold a queue
    that holds messages, and so on without end: freeing one while another is being
    freed only puts it into this list, so that the stack stays flat. */
-static _Thread_local struct {
+static BRIDGE__THREAD_LOCAL struct {
   bool running;
   bridge_message *first;
 } doomed;
+
+static void free_bytes(bridge_message *message)
+{
+  if (message->data != message->bytes) {
+    bridge__free(message->data);
+  }
+  bridge__block_put(message);
+}
 
 static void destroy(bridge_message *message)
 {
   bridge__message_drop_slots(message, 0);
   free_table(message->slots, message->slot_capacity);
   free_table(message->open, message->open_capacity);
-  if (message->data != inline_data(message)) {
-    bridge__free(message->data);
-  }
   void *attachment = message->envelope.attachment;
-  bridge__block_put(message);
+  free_bytes(message);
   /* Last, since it may answer a request, and so end up anywhere. */
   bridge__release(attachment);
 }
@@ -280,6 +299,10 @@ static void destroy(bridge_message *message)
 void bridge_message_release(bridge_message *message)
 {
   if (message == NULL) {
+    return;
+  }
+  if (!message->outside && message->envelope.attachment == NULL) {
+    free_bytes(message);
     return;
   }
   message->node.next = doomed.first == NULL ? NULL : &doomed.first->node;

@@ -41,15 +41,25 @@ typedef struct bridge__open {
 /* How many of them fit into a message itself. */
 #define BRIDGE__OPEN_INLINE ((size_t)2)
 
-/* Stands at the beginning of a recycled block; the first bytes of the data live
-   behind it in the same block. */
+/* Bytes that fit into the block itself. */
+#define BRIDGE__INLINE_SIZE ((size_t)79)
+
+/* A recycled block, in the order of who touches what: the first cache line is
+   all that a queue needs, the second has the bytes of a small message, and the
+   rest only who writes it and who has handles in it.  So a small message moves
+   two lines from one core to another. */
 struct bridge_message {
   bridge_node node; /* first: the queue's link */
-  size_t cost;      /* what it took from the bounds of its queue */
+  uintptr_t hint;   /* the queue's: what to fetch, may be stale */
   unsigned char *data;
-  size_t size;
+  size_t size;  /* in a queue also what it takes from the bounds */
+  size_t count; /* values at the top level */
+  bridge__envelope envelope;
+
+  bool outside; /* `slots` or `open` have memory of their own */
+  unsigned char bytes[BRIDGE__INLINE_SIZE];
+
   size_t capacity;
-  size_t count;      /* values at the top level */
   size_t containers; /* begun so far */
   size_t upvalues;   /* written so far */
   bridge__slot *slots;
@@ -59,7 +69,6 @@ struct bridge_message {
   size_t depth;       /* how many are open */
   size_t open_capacity;
   bridge__open open_inline[BRIDGE__OPEN_INLINE];
-  bridge__envelope envelope;
 };
 
 /* Whether every container has ended. */

@@ -58,8 +58,13 @@ void bridge__yield(void);
 
 /* ---- Process ---- */
 /* How often this process was forked from one that used the library: a handle
-   that was made under another number belongs to an ancestor. */
-unsigned bridge__process(void);
+   that was made under another number belongs to an ancestor.  Changes only in
+   the child of a fork, while it has one thread. */
+extern unsigned bridge__forks;
+static inline unsigned bridge__process(void)
+{
+  return bridge__forks;
+}
 /* Around each fork of the process call `before`, and then `after` in the parent
    and in the child: for a lock that must not be held in the child by a thread
    that is not there.  One pair for the library; later calls change nothing. */

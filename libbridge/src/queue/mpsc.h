@@ -47,16 +47,21 @@ static inline bool bridge__mpsc_empty(const bridge_mpsc *list)
   return head == NULL || head == BRIDGE__ARMED;
 }
 
-/* Everything, oldest first; NULL if there is nothing, and then an armed list
+/* Everything, newest first; NULL if there is nothing, and then an armed list
    stays armed. */
-static inline bridge_node *bridge__mpsc_take(bridge_mpsc *list)
+static inline bridge_node *bridge__mpsc_detach(bridge_mpsc *list)
 {
   if (bridge__mpsc_empty(list)) {
     return NULL;
   }
   /* Takes the nodes: only the consumer removes, so it is still not empty. */
-  bridge_node *newest =
-      atomic_exchange_explicit(&list->head, NULL, memory_order_acquire);
+  return atomic_exchange_explicit(&list->head, NULL, memory_order_acquire);
+}
+
+/* The same, oldest first. */
+static inline bridge_node *bridge__mpsc_take(bridge_mpsc *list)
+{
+  bridge_node *newest = bridge__mpsc_detach(list);
   bridge_node *oldest = NULL;
   while (newest != NULL) {
     bridge_node *next = newest->next;

@@ -25,7 +25,7 @@ static bool take(bridge_queue *queue, request *wanted)
     if (message == NULL) {
       break;
     }
-    credit = bridge__credit_add(credit, bridge__credit(1, message->cost));
+    credit = bridge__credit_add(credit, bridge__credit(1, message->size));
     wanted->messages[wanted->count++] = message;
   }
   if (wanted->count == 0) {
@@ -185,7 +185,7 @@ void bridge__queue_release_room(bridge_queue *queue,
                                 const bridge_message *message)
 {
   bridge__queue_borrow(queue);
-  bridge__queue_credit(queue, bridge__credit(1, message->cost));
+  bridge__queue_credit(queue, bridge__credit(1, message->size));
   bridge__queue_give_back(queue);
 }
 
@@ -207,7 +207,7 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
 /* Gives the room back the other way. */
 static bridge_status put_back(bridge_queue *queue, bridge_message **message)
 {
-  const uint64_t credit = bridge__credit(1, (*message)->cost);
+  const uint64_t credit = bridge__credit(1, (*message)->size);
   /* Takes nothing: what it bounds only grows by others. */
   uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
   /* Takes nothing: only who sits here writes it. */
@@ -241,8 +241,6 @@ bridge_status bridge_queue_unpop(bridge_queue *queue, bridge_message **message)
   /* Only for a moment in the seat, so that another consumer, who may wait for
      just this message, is no reason to refuse it. */
   bridge__queue_borrow(queue);
-  /* What it has now: it may have been written meanwhile. */
-  (*message)->cost = bridge_message_size(*message);
   status = put_back(queue, message);
   bridge__queue_give_back(queue);
   if (status == BRIDGE_OK) {

@@ -2,6 +2,7 @@
    so a message that is linked always fits, and a closed queue lets nobody in. */
 #include "queue/body.h"
 
+#include "base/config.h"
 #include "base/interrupt.h"
 
 /* ---- What may go in ---- */
@@ -25,31 +26,61 @@ static bridge_status admit(const bridge_queue *queue, bridge_message *message)
   if (status != BRIDGE_OK) {
     return status;
   }
-  message->cost = bridge_message_size(message);
-  return message->cost <= queue->bytes ? BRIDGE_OK : BRIDGE_ELIMIT;
+  return message->size <= queue->bytes ? BRIDGE_OK : BRIDGE_ELIMIT;
 }
 
 /* ---- Taking room ---- */
 
-static uint64_t popped(const bridge_queue *queue)
+/* Producers go by `known`, which is theirs, and not by `popped`, whose line the
+   consumer writes with each pop.  It lags behind, so that there is at least the
+   room that it tells of; when that does not do, it is brought up to date. */
+
+static uint64_t known(const bridge_queue *queue)
+{
+  /* Takes the room that the consumer gave back to whoever brought it here. */
+  return atomic_load_explicit(&queue->known, memory_order_acquire);
+}
+
+/* Whether there is more room than `old` tells of. */
+static bool refresh(bridge_queue *queue, uint64_t old)
 {
   /* Takes the room that the consumer gave back, and with it that whatever was
      popped had been reserved: so `pushed`, read after it, is not older. */
-  return atomic_load_explicit(&queue->popped, memory_order_acquire);
+  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_acquire);
+  if (popped == old) {
+    return false;
+  }
+  /* Publishes the room.  Not if somebody was faster: a word that went back could
+     fall behind by more than the words can count. */
+  atomic_compare_exchange_strong_explicit(
+      &queue->known, &old, popped, memory_order_release, memory_order_relaxed);
+  return true;
 }
 
 static uint64_t pushed(const bridge_queue *queue)
 {
-  /* Takes nothing: the exchange tells whether it still holds. */
-  return atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+  /* Takes nothing but its place before `known` is read; the exchange tells
+     whether it still holds. */
+  return atomic_load_explicit(&queue->pushed, memory_order_acquire);
 }
 
 static bool exchange(bridge_queue *queue, uint64_t *from, uint64_t credit)
 {
-  /* Publishes nothing: the list publishes the message. */
+  /* Publishes nothing: the list publishes the message.  Takes as `pushed` does. */
   return atomic_compare_exchange_weak_explicit(
       &queue->pushed, from, bridge__credit_add(*from, credit),
-      memory_order_relaxed, memory_order_relaxed);
+      memory_order_acquire, memory_order_acquire);
+}
+
+/* Whether a push that found no room by these two words has to look again; else
+   the queue is full. */
+static bool look_again(bridge_queue *queue, uint64_t *word, uint64_t old)
+{
+  const bool fresh = refresh(queue, old);
+  const uint64_t before = *word;
+  *word = pushed(queue);
+  /* Full only if the two words belong together. */
+  return fresh || *word != before;
 }
 
 /* All of the credit, or nothing. */
@@ -63,19 +94,15 @@ static bridge_status reserve(bridge_queue *queue,
     if ((word & BRIDGE__CREDIT_CLOSED) != 0) {
       return BRIDGE_ECLOSED;
     }
-    uint64_t inside = bridge__credit_subtract(word, popped(queue));
-    if (bridge__credit_fits(inside, credit, items, bytes)) {
+    const uint64_t old = known(queue);
+    if (bridge__credit_fits(bridge__credit_subtract(word, old), credit, items,
+                            bytes)) {
       if (exchange(queue, &word, credit)) {
         return BRIDGE_OK;
       }
-      continue;
-    }
-    /* Full only if the two words belong together. */
-    uint64_t again = pushed(queue);
-    if (again == word) {
+    } else if (!look_again(queue, &word, old)) {
       return BRIDGE_EFULL;
     }
-    word = again;
   }
 }
 
@@ -89,7 +116,7 @@ static size_t fitting(const bridge_queue *queue,
   size_t fit = 0;
   while (fit < count) {
     uint64_t more =
-        bridge__credit_add(*credit, bridge__credit(1, messages[fit]->cost));
+        bridge__credit_add(*credit, bridge__credit(1, messages[fit]->size));
     if (!bridge__credit_fits(inside, more, queue->items, queue->bytes)) {
       break;
     }
@@ -111,19 +138,16 @@ static bridge_status reserve_some(bridge_queue *queue,
       return BRIDGE_ECLOSED;
     }
     uint64_t credit = 0;
-    uint64_t inside = bridge__credit_subtract(word, popped(queue));
+    const uint64_t old = known(queue);
+    uint64_t inside = bridge__credit_subtract(word, old);
     *taken = fitting(queue, inside, messages, count, &credit);
     if (*taken > 0) {
       if (exchange(queue, &word, credit)) {
         return BRIDGE_OK;
       }
-      continue;
-    }
-    uint64_t again = pushed(queue);
-    if (again == word) {
+    } else if (!look_again(queue, &word, old)) {
       return BRIDGE_EFULL;
     }
-    word = again;
   }
 }
 
@@ -135,7 +159,7 @@ static void drop_oldest(bridge_queue *queue)
   bridge__queue_borrow(queue);
   bridge_message *message = bridge__queue_next(queue);
   if (message != NULL) {
-    bridge__queue_credit(queue, bridge__credit(1, message->cost));
+    bridge__queue_credit(queue, bridge__credit(1, message->size));
     /* Publishes nothing: a number for people. */
     atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
   }
@@ -183,6 +207,20 @@ static bridge_status make_room(bridge_queue *queue,
 
 /* ---- Pushing ---- */
 
+/* What this thread has pushed lately, for the hints (queue.c). */
+static BRIDGE__THREAD_LOCAL struct {
+  uintptr_t messages[BRIDGE__AHEAD];
+  unsigned place;
+} lately;
+
+static void leave_hint(bridge_message *message)
+{
+  const unsigned place = lately.place;
+  message->hint = lately.messages[place];
+  lately.messages[place] = (uintptr_t)message;
+  lately.place = (place + 1) % BRIDGE__AHEAD;
+}
+
 /* The chain goes from the newest to the oldest.  The reference of the caller
    keeps the queue until the waker was raised. */
 static void link_chain(bridge_queue *queue,
@@ -198,6 +236,7 @@ static void link_chain(bridge_queue *queue,
 static void link_one(bridge_queue *queue, bridge_message **message)
 {
   bridge_node *node = &(*message)->node;
+  leave_hint(*message);
   *message = NULL;
   link_chain(queue, node, node);
 }
@@ -208,10 +247,12 @@ static void link_some(bridge_queue *queue,
 {
   bridge_node *oldest = &messages[0]->node;
   bridge_node *newest = oldest;
+  leave_hint(messages[0]);
   messages[0] = NULL;
   for (size_t i = 1; i < count; i++) {
     messages[i]->node.next = newest;
     newest = &messages[i]->node;
+    leave_hint(messages[i]);
     messages[i] = NULL;
   }
   link_chain(queue, newest, oldest);
@@ -234,7 +275,7 @@ bridge_status bridge_queue_push_timeout(bridge_queue *queue,
   if (status != BRIDGE_OK) {
     return status;
   }
-  const uint64_t credit = bridge__credit(1, (*message)->cost);
+  const uint64_t credit = bridge__credit(1, (*message)->size);
   status = reserve(queue, credit, queue->items, queue->bytes);
   if (status == BRIDGE_EFULL) {
     status = make_room(queue, credit, timeout_ms);
@@ -260,7 +301,7 @@ bridge_status bridge__queue_push_forced(bridge_queue *queue,
     return status;
   }
   /* What the words can count: nobody has so much memory. */
-  status = reserve(queue, bridge__credit(1, (*message)->cost),
+  status = reserve(queue, bridge__credit(1, (*message)->size),
                    BRIDGE__CREDIT_ITEMS_MAX, BRIDGE__CREDIT_BYTES_MAX);
   if (status == BRIDGE_OK) {
     link_one(queue, message);

@@ -10,14 +10,6 @@
 
 /* ---- The seat ---- */
 
-/* From any of the states in which nobody works on the list. */
-static bool try_seat(bridge_queue *queue, unsigned from, unsigned to)
-{
-  /* Takes what the one before left in the list. */
-  return atomic_compare_exchange_strong_explicit(
-      &queue->seat, &from, to, memory_order_acquire, memory_order_relaxed);
-}
-
 /* Whoever is in the seat may have lost the processor. */
 static void pause_for(unsigned *times)
 {
@@ -28,10 +20,10 @@ static void pause_for(unsigned *times)
   }
 }
 
-bridge_status bridge__queue_enter(bridge_queue *queue)
+bridge_status bridge__queue_enter_late(bridge_queue *queue)
 {
   unsigned times = 0;
-  while (!try_seat(queue, 0, BRIDGE__INSIDE | BRIDGE__CONSUMER)) {
+  while (!bridge__queue_try_seat(queue, 0, BRIDGE__INSIDE | BRIDGE__CONSUMER)) {
     /* Takes nothing: decides only whether to try again. */
     unsigned seat = atomic_load_explicit(&queue->seat, memory_order_relaxed);
     if ((seat & BRIDGE__INSIDE) != 0) {
@@ -40,12 +32,6 @@ bridge_status bridge__queue_enter(bridge_queue *queue)
     pause_for(&times);
   }
   return BRIDGE_OK;
-}
-
-void bridge__queue_leave(bridge_queue *queue)
-{
-  /* Publishes the list to the next one in the seat. */
-  atomic_store_explicit(&queue->seat, 0, memory_order_release);
 }
 
 void bridge__queue_stand(bridge_queue *queue)
@@ -57,7 +43,8 @@ void bridge__queue_stand(bridge_queue *queue)
 void bridge__queue_sit(bridge_queue *queue)
 {
   unsigned times = 0;
-  while (!try_seat(queue, BRIDGE__INSIDE, BRIDGE__INSIDE | BRIDGE__CONSUMER)) {
+  while (!bridge__queue_try_seat(queue, BRIDGE__INSIDE,
+                                 BRIDGE__INSIDE | BRIDGE__CONSUMER)) {
     pause_for(&times);
   }
 }
@@ -65,8 +52,9 @@ void bridge__queue_sit(bridge_queue *queue)
 void bridge__queue_borrow(bridge_queue *queue)
 {
   unsigned times = 0;
-  while (!try_seat(queue, 0, BRIDGE__PRODUCER) &&
-         !try_seat(queue, BRIDGE__INSIDE, BRIDGE__INSIDE | BRIDGE__PRODUCER)) {
+  while (!bridge__queue_try_seat(queue, 0, BRIDGE__PRODUCER) &&
+         !bridge__queue_try_seat(queue, BRIDGE__INSIDE,
+                                 BRIDGE__INSIDE | BRIDGE__PRODUCER)) {
     pause_for(&times);
   }
 }
@@ -80,34 +68,48 @@ void bridge__queue_give_back(bridge_queue *queue)
 
 /* ---- In the seat ---- */
 
-bridge_message *bridge__queue_next(bridge_queue *queue)
+/* The list links each message to the one before it, so it is turned round, and
+   the next message is known only when this one has come over from the core that
+   wrote it.  Therefore hints: as it is pushed, a message gets the address of the
+   one that its thread pushed AHEAD messages before; as it is turned round, that
+   of the one that will be popped AHEAD messages later. */
+static bridge_node *turn_round(bridge_node *newest)
 {
-  if (queue->oldest == NULL) {
-    queue->oldest = bridge__mpsc_take(&queue->list);
+  uintptr_t turned[BRIDGE__AHEAD] = {0};
+  unsigned place = 0;
+  bridge_node *oldest = NULL;
+  while (newest != NULL) {
+    bridge_message *message = (bridge_message *)newest; /* its first member */
+    bridge__prefetch(message->hint);
+    message->hint = turned[place];
+    turned[place] = (uintptr_t)message;
+    place = (place + 1) % BRIDGE__AHEAD;
+    newest = message->node.next;
+    message->node.next = oldest;
+    oldest = &message->node;
   }
-  bridge_node *node = queue->oldest;
-  if (node == NULL) {
-    return NULL;
+  return oldest;
+}
+
+bool bridge__queue_fetch(bridge_queue *queue)
+{
+  bridge_node *newest = bridge__mpsc_detach(&queue->list);
+  if (newest == NULL) {
+    return false;
   }
-  queue->oldest = node->next;
-  node->next = NULL;
-  return (bridge_message *)node; /* its first member */
+  if (newest->next == NULL) {
+    ((bridge_message *)newest)->hint = 0;
+    queue->oldest = newest;
+  } else {
+    queue->oldest = turn_round(newest);
+  }
+  return true;
 }
 
 void bridge__queue_put_front(bridge_queue *queue, bridge_message *message)
 {
   message->node.next = queue->oldest;
   queue->oldest = &message->node;
-}
-
-void bridge__queue_credit(bridge_queue *queue, uint64_t credit)
-{
-  /* Takes nothing: only who sits here writes it. */
-  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
-  /* Publishes the room, and that the messages were reserved before. */
-  atomic_store_explicit(&queue->popped, bridge__credit_add(popped, credit),
-                        memory_order_release);
-  bridge__queue_wake_producers(queue);
 }
 
 /* ---- Life ---- */
@@ -231,6 +233,7 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->may_block, false);
   atomic_init(&queue->dropped, 0);
   atomic_init(&queue->pushed, 0);
+  atomic_init(&queue->known, 0);
   atomic_init(&queue->seat, 0);
   atomic_init(&queue->popped, 0);
   bridge__mpsc_init(&queue->list, true);
@@ -270,14 +273,6 @@ bridge_queue *bridge_queue_retain(bridge_queue *queue)
 void bridge_queue_release(bridge_queue *queue)
 {
   bridge__release(queue);
-}
-
-bridge_status bridge__queue_check(const bridge_queue *queue)
-{
-  if (queue == NULL) {
-    return BRIDGE_EINVAL;
-  }
-  return bridge__forked(queue) ? BRIDGE_EFORKED : BRIDGE_OK;
 }
 
 bridge_status bridge_queue_close(bridge_queue *queue)

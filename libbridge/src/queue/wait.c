@@ -81,16 +81,12 @@ bridge_status bridge__queue_await_room(bridge_queue *queue,
   return status;
 }
 
-void bridge__queue_wake_producers(bridge_queue *queue)
+void bridge__queue_wake_waiting(bridge_queue *queue)
 {
-  /* Takes nothing: the seat orders it. */
-  if (!atomic_load_explicit(&queue->may_block, memory_order_relaxed)) {
-    return;
-  }
   /* Publishes the room to a producer who comes later; a write that changes
      nothing, so that it has a place in the order. */
   if (atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel) > 0) {
-    wake_all(
-        queue); /* all: a small message may fit where a large one does not */
+    /* All: a small message may fit where a large one does not. */
+    wake_all(queue);
   }
 }

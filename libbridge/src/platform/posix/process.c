@@ -9,7 +9,8 @@ typedef struct hooks {
   void (*after)(void);
 } hooks;
 
-static atomic_uint forks;
+unsigned bridge__forks;
+
 static hooks registered;
 static atomic_int stage; /* of `registered`: 0 empty, 1 being filled, 2 full */
 
@@ -35,8 +36,7 @@ static void parent(void)
 
 static void child(void)
 {
-  /* The only thread of the child: there is nobody to publish it to. */
-  atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+  bridge__forks++; /* the only thread of the child */
   parent();
 }
 
@@ -45,12 +45,6 @@ static void child(void)
 __attribute__((constructor)) static void install(void)
 {
   pthread_atfork(prepare, parent, child);
-}
-
-unsigned bridge__process(void)
-{
-  /* Takes nothing: it changes only while there is one thread. */
-  return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 void bridge__at_fork(void (*before)(void), void (*after)(void))
