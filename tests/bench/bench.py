@@ -241,7 +241,12 @@ def markdown_table(measured):
 
 
 def notes(measured):
-    return [f"{row.what}: {row.note}" for row, _ in measured if row.note]
+    """Each once, behind the first row that has it."""
+    told = {}
+    for row, _ in measured:
+        if row.note:
+            told.setdefault(row.note, row.what)
+    return [f"{what}: {note}" for note, what in told.items()]
 
 
 def summary(measured):
@@ -408,8 +413,11 @@ def setting_of(options):
     return Setting(names)
 
 
-def report(measured, head, table):
-    return "\n".join([*head, "", table, "", LEGEND, *notes(measured), *summary(measured)])
+def report(measured, head, table, mark=""):
+    """Everything; `mark` begins each line that is not of the table."""
+    head = [mark + line for line in head]
+    tail = [mark + line for line in (LEGEND, *notes(measured), *summary(measured))]
+    return "\n".join([*head, "", table, "", *tail])
 
 
 def main(argv=None):
@@ -424,8 +432,7 @@ def main(argv=None):
     head[-1] += f", at end: {load()}; took {time.monotonic() - began:.0f} s"
     print(report(measured, head, text_table(measured)))
     if options.markdown:
-        head = [f"- {line}" for line in head]
-        text = report(measured, head, markdown_table(measured))
+        text = report(measured, head, markdown_table(measured), "- ")
         options.markdown.write_text(text + "\n", encoding="utf-8")
     failed = any(
         samples.ended == "failed" for _, taken in measured for samples in taken.values()
