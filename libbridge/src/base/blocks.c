@@ -97,7 +97,7 @@ static void watch(void)
   }
   mine.watched = true;
   bridge__at_thread_exit(leave_thread);
-  bridge__at_fork(lock_depot, unlock_depot);
+  bridge__at_fork(BRIDGE__FORK_BLOCKS, lock_depot, unlock_depot);
 }
 
 /* ---- Blocks ---- */

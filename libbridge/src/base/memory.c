@@ -88,6 +88,11 @@ bridge_status bridge_set_allocator(const bridge_allocator *table)
   return BRIDGE_OK;
 }
 
+bool bridge__allocator_is_standard(void)
+{
+  return chosen()->allocate == standard_allocate;
+}
+
 void *bridge__allocate(size_t size)
 {
   const bridge_allocator *from = chosen();

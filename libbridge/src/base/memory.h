@@ -18,6 +18,9 @@ void bridge__free(void *block);
    if `size` is 0. */
 char *bridge__copy_text(const char *text, size_t size);
 
+/* Whether it is malloc, and no allocator of the host's. */
+bool bridge__allocator_is_standard(void);
+
 /* False, and `*out` untouched, if the result does not fit. */
 bool bridge__add(size_t a, size_t b, size_t *out);
 bool bridge__multiply(size_t a, size_t b, size_t *out);

@@ -1,11 +1,14 @@
 /* Heap: every byte of a Lua state passes here, is counted, and may be refused.
-   Nothing else knows where that memory comes from. */
+   slabs.c has the blocks. */
 #include "lua/heap.h"
 
 #include "base/memory.h"
+#include "lua/slabs.h"
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+
+/* ---- Counting ---- */
 
 /* Only the holder of the state writes `used` and `peak`, so that loads and
    stores suffice; they are atomic for the threads that watch.  The numbers
@@ -36,26 +39,144 @@ static bool allowed(const bridge__heap *heap, size_t growth)
   return used <= limit && growth <= limit - used;
 }
 
+/* ---- Blocks of all sizes ---- */
+
+/* Of the library's allocator.  To make one smaller always works. */
+static void *resize_singly(void *block, size_t old, size_t size)
+{
+  void *result = bridge__resize(block, size);
+  return result == NULL && size <= old ? block : result;
+}
+
+static void *get(bridge__heap *heap, size_t size)
+{
+  if (size <= BRIDGE__SMALL) {
+    return bridge__small_get(heap, bridge__class_of(size));
+  }
+  if (size <= BRIDGE__MIDDLE) {
+    return bridge__run_block(heap, size);
+  }
+  void *block = bridge__allocate(size);
+  if (block != NULL) {
+    heap->footprint += size;
+  }
+  return block;
+}
+
+static void put(bridge__heap *heap, void *block, size_t size)
+{
+  if (size <= BRIDGE__SMALL) {
+    bridge__small_put(heap, block, bridge__class_of(size));
+  } else if (size <= BRIDGE__MIDDLE) {
+    bridge__run_block_free(heap, bridge__run_of(block));
+  } else {
+    heap->footprint -= size;
+    bridge__free(block);
+  }
+}
+
+/* Whether a block can stay where it is. */
+static bool fits(bridge__heap *heap, void *block, size_t old, size_t size)
+{
+  if (size <= BRIDGE__SMALL) {
+    return old <= BRIDGE__SMALL &&
+           bridge__class_of(old) == bridge__class_of(size);
+  }
+  return old > BRIDGE__SMALL && old <= BRIDGE__MIDDLE &&
+         size <= BRIDGE__MIDDLE &&
+         bridge__run_block_fit(heap, bridge__run_of(block), size);
+}
+
+static void *resize_large(bridge__heap *heap,
+                          void *block,
+                          size_t old,
+                          size_t size)
+{
+  heap->footprint = heap->footprint - old;
+  void *result = resize_singly(block, old, size);
+  heap->footprint += result == NULL ? old : size;
+  return result;
+}
+
+static void *resize(bridge__heap *heap, void *block, size_t old, size_t size)
+{
+  if (fits(heap, block, old, size)) {
+    return block;
+  }
+  if (old > BRIDGE__MIDDLE && size > BRIDGE__MIDDLE) {
+    return resize_large(heap, block, old, size);
+  }
+  void *result = get(heap, size);
+  if (result == NULL) {
+    /* One that should shrink may stay, as its run knows what it is; but the
+       library's allocator has to be told the size that it was given. */
+    return size <= old && old <= BRIDGE__MIDDLE ? block : NULL;
+  }
+  memcpy(result, block, old < size ? old : size);
+  put(heap, block, old);
+  return result;
+}
+
+/* ---- For Lua ---- */
+
+static void drop(bridge__heap *heap, void *block, size_t size)
+{
+  if (block == NULL) {
+    return;
+  }
+  if (heap->pages) {
+    put(heap, block, size);
+  } else {
+    bridge__free(block);
+  }
+  count(heap, size, 0);
+}
+
 void *bridge__heap_allocate(void *user, void *block, size_t old, size_t size)
 {
   bridge__heap *heap = user;
+  if (size == 0) {
+    drop(heap, block, old);
+    return NULL;
+  }
   if (block == NULL) {
     old = 0; /* Lua hands a type tag here */
-  }
-  if (size == 0) {
-    bridge__free(block);
-    count(heap, old, 0);
-    return NULL;
   }
   if (size > old && !allowed(heap, size - old)) {
     return NULL; /* Lua collects its garbage and asks once more */
   }
-  void *result = bridge__resize(block, size);
-  if (result == NULL && size <= old) {
-    result = block; /* Lua counts on it that shrinking works */
+  void *result = NULL;
+  if (!heap->pages) {
+    result = resize_singly(block, old, size);
+  } else if (block == NULL) {
+    result = get(heap, size);
+  } else {
+    result = resize(heap, block, old, size);
   }
   if (result != NULL) {
     count(heap, old, size);
   }
   return result;
+}
+
+/* ---- Beginning and end ---- */
+
+void bridge__heap_init(bridge__heap *heap, bool pages, size_t expected)
+{
+  memset(heap, 0, sizeof *heap);
+  heap->pages = pages;
+  heap->expected = expected;
+}
+
+void bridge__heap_close(bridge__heap *heap)
+{
+  heap->closing = true;
+}
+
+void bridge__heap_destroy(bridge__heap *heap)
+{
+  bridge__run_put_all(heap->runs);
+  bridge__free(heap->slabs);
+  heap->runs = NULL;
+  heap->slabs = NULL;
 }

@@ -67,7 +67,25 @@ static inline unsigned bridge__process(void)
 }
 /* Around each fork of the process call `before`, and then `after` in the parent
    and in the child: for a lock that must not be held in the child by a thread
-   that is not there.  One pair for the library; later calls change nothing. */
-void bridge__at_fork(void (*before)(void), void (*after)(void));
+   that is not there.  One pair for each lock; later calls change nothing.  No
+   thread takes one of these locks while it has another. */
+typedef enum bridge__fork_lock {
+  BRIDGE__FORK_BLOCKS,
+  BRIDGE__FORK_PAGES,
+  BRIDGE__FORK_LOCKS /* how many */
+} bridge__fork_lock;
+void bridge__at_fork(bridge__fork_lock lock,
+                     void (*before)(void),
+                     void (*after)(void));
+
+/* ---- Pages of the system ---- */
+/* Memory full of zeros, aligned to its size, which is a power of two and at least
+   64 KiB; NULL when there is none. */
+void *bridge__map(size_t size);
+/* Takes all that one call gave. */
+void bridge__unmap(void *block, size_t size);
+/* The contents are not needed any more: the system may take the memory, until it is
+   written to again. */
+void bridge__discard(void *block, size_t size);
 
 #endif

@@ -3,34 +3,39 @@
 
 #include <stdatomic.h>
 
-/* What is called around a fork. */
+/* What is called around a fork, for one lock. */
 typedef struct hooks {
+  atomic_int stage; /* 0 empty, 1 being filled, 2 full */
   void (*before)(void);
   void (*after)(void);
 } hooks;
 
 unsigned bridge__forks;
 
-static hooks registered;
-static atomic_int stage; /* of `registered`: 0 empty, 1 being filled, 2 full */
+static hooks registered[BRIDGE__FORK_LOCKS];
 
 /* Whether the fork that this thread is in called `before`: it may be that the
    hooks were registered in between. */
-static _Thread_local bool called;
+static _Thread_local bool called[BRIDGE__FORK_LOCKS];
 
 static void prepare(void)
 {
-  /* Takes the hooks. */
-  called = atomic_load_explicit(&stage, memory_order_acquire) == 2;
-  if (called) {
-    registered.before();
+  for (int i = 0; i < BRIDGE__FORK_LOCKS; i++) {
+    /* Takes the hooks. */
+    called[i] =
+        atomic_load_explicit(&registered[i].stage, memory_order_acquire) == 2;
+    if (called[i]) {
+      registered[i].before();
+    }
   }
 }
 
 static void parent(void)
 {
-  if (called) {
-    registered.after();
+  for (int i = 0; i < BRIDGE__FORK_LOCKS; i++) {
+    if (called[i]) {
+      registered[i].after();
+    }
   }
 }
 
@@ -47,15 +52,24 @@ __attribute__((constructor)) static void install(void)
   pthread_atfork(prepare, parent, child);
 }
 
-void bridge__at_fork(void (*before)(void), void (*after)(void))
+void bridge__at_fork(bridge__fork_lock lock,
+                     void (*before)(void),
+                     void (*after)(void))
 {
+  hooks *mine = &registered[lock];
   int empty = 0;
-  /* Takes nothing: only who sees 0 may write. */
-  if (!atomic_compare_exchange_strong_explicit(
-          &stage, &empty, 1, memory_order_relaxed, memory_order_relaxed)) {
+  /* Takes nothing: it only keeps the line of the cache shared, mostly. */
+  if (atomic_load_explicit(&mine->stage, memory_order_relaxed) != empty) {
     return;
   }
-  registered = (hooks){before, after};
+  /* Takes nothing: only who sees 0 may write. */
+  if (!atomic_compare_exchange_strong_explicit(&mine->stage, &empty, 1,
+                                               memory_order_relaxed,
+                                               memory_order_relaxed)) {
+    return;
+  }
+  mine->before = before;
+  mine->after = after;
   /* Publishes the hooks. */
-  atomic_store_explicit(&stage, 2, memory_order_release);
+  atomic_store_explicit(&mine->stage, 2, memory_order_release);
 }

@@ -3,8 +3,11 @@
 
 unsigned bridge__forks;
 
-void bridge__at_fork(void (*before)(void), void (*after)(void))
+void bridge__at_fork(bridge__fork_lock lock,
+                     void (*before)(void),
+                     void (*after)(void))
 {
+  (void)lock;
   (void)before;
   (void)after;
 }
