@@ -17,9 +17,7 @@ int bridge__face_failure(lua_State *L,
                          bridge_error *error,
                          const char *worker)
 {
-  int count = bridge__push_failure(L, status, error, worker);
-  bridge_error_release(error);
-  return count;
+  return bridge__give_failure(L, status, error, worker);
 }
 
 /* Of a table like ours, which scripts may have changed meanwhile. */

@@ -118,3 +118,34 @@ int bridge__push_failure(lua_State *L,
   push_code(L, status);
   return 3;
 }
+
+typedef struct giving {
+  failure made;
+  int count;
+} giving;
+
+/* Protected. */
+static int give(lua_State *L)
+{
+  giving *given = lua_touserdata(L, 1);
+  const failure *made = &given->made;
+  given->count =
+      bridge__push_failure(L, made->status, made->error, made->worker);
+  return given->count;
+}
+
+int bridge__give_failure(lua_State *L,
+                         bridge_status status,
+                         bridge_error *error,
+                         const char *worker)
+{
+  if (error == NULL) {
+    return bridge__push_failure(L, status, NULL, worker);
+  }
+  giving given = {{status, error, worker}, 0};
+  lua_pushcfunction(L, give);
+  lua_pushlightuserdata(L, &given);
+  int code = lua_pcall(L, 1, LUA_MULTRET, 0);
+  bridge_error_release(error);
+  return code == LUA_OK ? given.count : lua_error(L);
+}

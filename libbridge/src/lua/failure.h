@@ -19,4 +19,10 @@ int bridge__push_failure(lua_State *L,
                          const bridge_error *error,
                          const char *worker);
 
+/* The same, and takes the error, also where it raises. */
+int bridge__give_failure(lua_State *L,
+                         bridge_status status,
+                         bridge_error *error,
+                         const char *worker);
+
 #endif

@@ -166,9 +166,7 @@ static int push_answer(lua_State *L,
   if (status == BRIDGE_OK) {
     return count;
   }
-  count = bridge__push_failure(L, status, error, asked);
-  bridge_error_release(error);
-  return count;
+  return bridge__give_failure(L, status, error, asked);
 }
 
 static int call_again(lua_State *L,
