@@ -18,12 +18,21 @@ typedef struct text {
 
 enum {
   TEXTS_MAX = 8,
-  ROOM = 10 /* arguments for which every stack has room, with that many texts */
+  ROOM =
+      10, /* arguments for which every stack has room, with that many texts */
+  ARGUMENTS_MAX = 1000000 /* as many as Lua's stack has */
 };
+
+typedef struct chunk {
+  PyObject *source; /* bytes */
+  const char *name;
+} chunk;
 
 typedef struct call {
   bridge__py_state *self;
   lua_State *lua;
+  const chunk *chunk; /* what is called, or NULL */
+  int function;       /* what is called, if it is no chunk */
   PyObject *const *arguments;
   int count;
   int text_count;
@@ -172,8 +181,8 @@ static bridge_status push_texts(call *self)
 static bridge_status push_message(call *self)
 {
   int pushed = 0;
-  bridge_status status = bridge_state_push(self->self->state, self->message,
-                                           &pushed, &self->error);
+  bridge_status status = bridge_state_push(
+      self->self->state, self->lua, self->message, &pushed, &self->error);
   for (int i = 0; status == BRIDGE_OK && i < self->count; i++) {
     if (self->numbers[i] != LUA_NOREF) {
       lua_rawgeti(self->lua, LUA_REGISTRYINDEX, self->numbers[i]);
@@ -235,13 +244,16 @@ static bridge_status pack_results(call *self)
   if (status != BRIDGE_OK) {
     return status;
   }
-  return bridge_state_pack(self->self->state, 1, self->results, self->packed,
-                           &self->error);
+  return bridge_state_pack(self->self->state, self->lua, 1, self->results,
+                           self->packed, &self->error);
 }
 
 /* See to it that results can be read with the GIL. */
 static bridge_status sort_results(call *self)
 {
+  if (self->results == 1 && lua_isinteger(self->lua, 1)) {
+    return BRIDGE_OK; /* the most common, at once */
+  }
   bool functions = false;
   bool others = false;
   for (int i = 1; i <= self->results; i++) {
@@ -257,6 +269,15 @@ static bridge_status sort_results(call *self)
   return status == BRIDGE_OK && others ? pack_results(self) : status;
 }
 
+/* The coroutine died.  After a reset, which closes its variables, it is as new. */
+static bridge_status died(call *self, int code)
+{
+  bridge_status status =
+      bridge_state_failure(self->self->state, self->lua, code, &self->error);
+  lua_resetthread(self->lua);
+  return status;
+}
+
 /* What stands on the stack is the function, and its arguments if they are plain. */
 static bridge_status run(call *self)
 {
@@ -266,11 +287,19 @@ static bridge_status run(call *self)
   } else if (self->text_count > 0) {
     status = push_texts(self);
   }
-  if (status == BRIDGE_OK) {
-    status = bridge_state_call(self->self->state, self->count, &self->results,
-                               &self->error);
+  if (status != BRIDGE_OK) {
+    return status;
   }
-  return status == BRIDGE_OK ? sort_results(self) : status;
+  int code = lua_resume(self->lua, NULL, self->count, &self->results);
+  return code == LUA_OK ? sort_results(self) : died(self, code);
+}
+
+static bridge_status run_released(call *self)
+{
+  PyThreadState *thread = PyEval_SaveThread();
+  bridge_status status = run(self);
+  PyEval_RestoreThread(thread);
+  return status;
 }
 
 /* ---- Results, with the GIL ------------------------------------------------------ */
@@ -285,12 +314,13 @@ static PyObject *function_at(call *self, int index)
 /* It stands on the stack as it is. */
 static PyObject *plain_at(lua_State *lua, int index)
 {
+  if (lua_isinteger(lua, index)) {
+    return PyLong_FromLongLong(lua_tointeger(lua, index));
+  }
   size_t size = 0;
   switch (lua_type(lua, index)) {
   case LUA_TNUMBER:
-    return lua_isinteger(lua, index)
-               ? PyLong_FromLongLong(lua_tointeger(lua, index))
-               : PyFloat_FromDouble(lua_tonumber(lua, index));
+    return PyFloat_FromDouble(lua_tonumber(lua, index));
   case LUA_TSTRING: {
     const char *data = lua_tolstring(lua, index, &size);
     return bridge__py_decode(data, size);
@@ -367,11 +397,10 @@ static void clean(call *self)
 /* The state is held, and the function with its plain arguments is on the stack. */
 static PyObject *finish(call *self)
 {
-  PyThreadState *thread = PyEval_SaveThread();
-  bridge_status status = run(self);
-  PyEval_RestoreThread(thread);
+  bridge_status status =
+      self->self->release_gil ? run_released(self) : run(self);
   PyObject *result = status == BRIDGE_OK ? results_of(self) : NULL;
-  bridge__py_state_finish(self->self, self->lua);
+  bridge__py_state_finish(self->self);
   if (status != BRIDGE_OK) {
     bridge__py_raise_error(status, self->error, NULL);
   }
@@ -382,88 +411,14 @@ static PyObject *finish(call *self)
   return result;
 }
 
-/* Push what is called. */
-typedef bool push_callee(call *self, const void *callee);
-
-static bool begin(call *self, push_callee *push, const void *callee)
-{
-  if (!bridge__py_state_begin(self->self, &self->lua)) {
-    return false;
-  }
-  if (push(self, callee)) {
-    return true;
-  }
-  bridge__py_state_finish(self->self, self->lua);
-  return false;
-}
-
-static PyObject *call_with(call *self, push_callee *push, const void *callee)
-{
-  if (!begin(self, push, callee)) {
-    return NULL;
-  }
-  if (push_all_plain(self)) {
-    return finish(self);
-  }
-  /* Packing may run code of Python, so that nothing is held meanwhile. */
-  bridge__py_state_finish(self->self, self->lua);
-  if (!pack_arguments(self) || !begin(self, push, callee)) {
-    clean(self);
-    return NULL;
-  }
-  return finish(self);
-}
-
-static bool too_many(Py_ssize_t count)
-{
-  if (count <= 1000000) {
-    return false;
-  }
-  bridge__py_raise_format(BRIDGE_ELIMIT, "more than a million arguments");
-  return true;
-}
-
-static bool push_by_number(call *self, const void *callee)
-{
-  lua_rawgeti(self->lua, LUA_REGISTRYINDEX, *(const int *)callee);
-  return true;
-}
-
-PyObject *bridge__py_call(bridge__py_state *self,
-                          int function,
-                          PyObject *const *arguments,
-                          Py_ssize_t count)
-{
-  if (too_many(count)) {
-    return NULL;
-  }
-  call job;
-  job.self = self;
-  job.arguments = arguments;
-  job.count = (int)count;
-  job.message = NULL;
-  job.numbers = NULL;
-  job.error = NULL;
-  job.packed = NULL;
-  job.functions = NULL;
-  return call_with(&job, push_by_number, &function);
-}
-
-/* ---- Chunks ---------------------------------------------------------------------- */
-
-typedef struct chunk {
-  PyObject *source; /* bytes */
-  const char *name;
-} chunk;
-
 /* Compiling may collect garbage. */
-static bool push_chunk(call *self, const void *callee)
+static bool push_chunk(call *self)
 {
-  const chunk *what = callee;
+  const chunk *what = self->chunk;
   bridge_error *error = NULL;
   bridge_status status = BRIDGE_OK;
   Py_BEGIN_ALLOW_THREADS status = bridge_state_load(
-      self->self->state, PyBytes_AS_STRING(what->source),
+      self->self->state, self->lua, PyBytes_AS_STRING(what->source),
       (size_t)PyBytes_GET_SIZE(what->source), what->name, &error);
   Py_END_ALLOW_THREADS if (status != BRIDGE_OK)
   {
@@ -471,6 +426,70 @@ static bool push_chunk(call *self, const void *callee)
     bridge_error_release(error);
   }
   return status == BRIDGE_OK;
+}
+
+/* Hold the state, and push what is called. */
+static bool begin(call *self)
+{
+  if (!bridge__py_state_begin(self->self)) {
+    return false;
+  }
+  self->lua = self->self->lua;
+  if (self->chunk == NULL) {
+    lua_rawgeti(self->lua, LUA_REGISTRYINDEX, self->function);
+    return true;
+  }
+  if (push_chunk(self)) {
+    return true;
+  }
+  bridge__py_state_finish(self->self);
+  return false;
+}
+
+static PyObject *call_packed(call *self)
+{
+  if (!pack_arguments(self) || !begin(self)) {
+    clean(self);
+    return NULL;
+  }
+  return finish(self);
+}
+
+static PyObject *call_any(call *self, Py_ssize_t count)
+{
+  if (count > ARGUMENTS_MAX) {
+    bridge__py_raise_format(BRIDGE_ELIMIT, "more than %d arguments",
+                            ARGUMENTS_MAX);
+    return NULL;
+  }
+  self->count = (int)count;
+  if (!begin(self)) {
+    return NULL;
+  }
+  if (push_all_plain(self)) {
+    return finish(self);
+  }
+  /* Packing may run code of Python, so that nothing is held meanwhile. */
+  bridge__py_state_finish(self->self);
+  return call_packed(self);
+}
+
+PyObject *bridge__py_call(bridge__py_state *self,
+                          int function,
+                          PyObject *const *arguments,
+                          Py_ssize_t count)
+{
+  call job; /* not filled with zeros: this is the quick way in */
+  job.self = self;
+  job.chunk = NULL;
+  job.function = function;
+  job.arguments = arguments;
+  job.message = NULL;
+  job.numbers = NULL;
+  job.error = NULL;
+  job.packed = NULL;
+  job.functions = NULL;
+  return call_any(&job, count);
 }
 
 PyObject *bridge__py_state_run(bridge__py_state *self,
@@ -482,16 +501,14 @@ PyObject *bridge__py_state_run(bridge__py_state *self,
     PyErr_SetString(PyExc_TypeError, "the arguments must be a tuple");
     return NULL;
   }
-  Py_ssize_t count = PyTuple_GET_SIZE(arguments);
   chunk what = {bridge__py_bytes_of(source, false), name};
-  if (what.source == NULL || too_many(count)) {
-    Py_XDECREF(what.source);
+  if (what.source == NULL) {
     return NULL;
   }
   call job = {.self = self,
-              .arguments = PySequence_Fast_ITEMS(arguments),
-              .count = (int)count};
-  PyObject *result = call_with(&job, push_chunk, &what);
+              .chunk = &what,
+              .arguments = PySequence_Fast_ITEMS(arguments)};
+  PyObject *result = call_any(&job, PyTuple_GET_SIZE(arguments));
   Py_DECREF(what.source);
   return result;
 }

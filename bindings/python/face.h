@@ -132,6 +132,7 @@ typedef struct bridge__py_state bridge__py_state;
 
 bridge_status bridge__py_state_create(bridge__py_state **out,
                                       const bridge_state_options *options,
+                                      bool release_gil,
                                       bridge_error **error);
 bridge__py_state *bridge__py_state_retain(bridge__py_state *self);
 void bridge__py_state_release(bridge__py_state *self);

@@ -4,22 +4,56 @@
 
 #include <lauxlib.h>
 
+/* Anchored for as long as the state lives. */
+static int make_coroutine(lua_State *L)
+{
+  lua_State **out = lua_touserdata(L, 1);
+  *out = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static bridge_status open_state(bridge__py_state *self,
+                                const bridge_state_options *options,
+                                bridge_error **error)
+{
+  bridge_status status = bridge_state_create(&self->state, options, error);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  lua_State *main = NULL;
+  status = bridge_state_enter(self->state, -1, &main); /* nobody else has it */
+  if (status == BRIDGE_OK) {
+    lua_pushcfunction(main, make_coroutine);
+    lua_pushlightuserdata(main, &self->lua);
+    if (lua_pcall(main, 1, 0, 0) != LUA_OK) {
+      lua_pop(main, 1);
+      status = BRIDGE_ENOMEM;
+    }
+    bridge_state_leave(self->state);
+  }
+  if (status != BRIDGE_OK) {
+    bridge_state_release(self->state);
+  }
+  return status;
+}
+
 bridge_status bridge__py_state_create(bridge__py_state **out,
                                       const bridge_state_options *options,
+                                      bool release_gil,
                                       bridge_error **error)
 {
   bridge__py_state *self = PyMem_Calloc(1, sizeof *self);
   if (self == NULL) {
     return BRIDGE_ENOMEM;
   }
-  bridge_status status = BRIDGE_OK;
-  /* No finalizer of Lua runs here: nothing is in the state. */
-  status = bridge_state_create(&self->state, options, error);
+  bridge_status status = open_state(self, options, error);
   if (status != BRIDGE_OK) {
     PyMem_Free(self);
     return status;
   }
   self->owners = 1;
+  self->release_gil = release_gil;
   *out = self;
   return BRIDGE_OK;
 }
@@ -69,13 +103,13 @@ static void end_use(bridge__py_state *self)
 
 typedef struct entering {
   bridge_state *state;
-  lua_State *lua;
+  lua_State *main;
 } entering;
 
 static bridge_status enter_step(void *context, int timeout_ms)
 {
   entering *self = context;
-  return bridge_state_enter(self->state, timeout_ms, &self->lua);
+  return bridge_state_enter(self->state, timeout_ms, &self->main);
 }
 
 static void refuse(bridge_status status)
@@ -106,23 +140,33 @@ static bridge_status stand_in_line(entering *job,
   return status;
 }
 
-bool bridge__py_state_begin(bridge__py_state *self, lua_State **lua)
+/* After another thread.  It may have closed the state meanwhile. */
+static bridge_status begin_later(bridge__py_state *self, bool *interrupted)
+{
+  entering job = {self->state, NULL};
+  bridge_status status = stand_in_line(&job, -1, interrupted);
+  if (!*interrupted && status == BRIDGE_OK && self->closed) {
+    bridge_state_leave(self->state);
+    status = BRIDGE_ECLOSED;
+  }
+  return status;
+}
+
+bool bridge__py_state_begin(bridge__py_state *self)
 {
   if (self == NULL || self->closed) {
     refuse(self == NULL ? BRIDGE_EINVAL : BRIDGE_ECLOSED);
     return false;
   }
   self->users++;
+  lua_State *main = NULL;
+  bridge_status status = bridge_state_enter(self->state, 0, &main);
+  if (status == BRIDGE_OK) {
+    return true;
+  }
   bool interrupted = false;
-  bridge_status status = bridge_state_enter(self->state, 0, lua);
   if (status == BRIDGE_ETIMEDOUT) {
-    entering job = {self->state, NULL};
-    status = stand_in_line(&job, -1, &interrupted);
-    *lua = job.lua;
-    if (!interrupted && status == BRIDGE_OK && self->closed) {
-      bridge_state_leave(self->state);
-      status = BRIDGE_ECLOSED;
-    }
+    status = begin_later(self, &interrupted);
   }
   if (!interrupted && status == BRIDGE_OK) {
     return true;
@@ -135,21 +179,21 @@ bool bridge__py_state_begin(bridge__py_state *self, lua_State **lua)
 }
 
 /* Sets fields that are there, so that it needs no memory. */
-static void forget(bridge__py_state *self, lua_State *lua)
+static void forget(bridge__py_state *self)
 {
   while (self->dropped != NULL) {
     bridge__py_reference *first = self->dropped;
     self->dropped = first->next;
-    luaL_unref(lua, LUA_REGISTRYINDEX, first->number);
+    luaL_unref(self->lua, LUA_REGISTRYINDEX, first->number);
     PyMem_RawFree(first);
   }
 }
 
-void bridge__py_state_finish(bridge__py_state *self, lua_State *lua)
+void bridge__py_state_finish(bridge__py_state *self)
 {
-  lua_settop(lua, 0);
+  lua_settop(self->lua, 0);
   if (self->dropped != NULL) {
-    forget(self, lua);
+    forget(self);
   }
   bridge_state_leave(self->state);
   end_use(self);
@@ -165,9 +209,9 @@ void bridge__py_state_drop(bridge__py_state *self,
   reference->next = self->dropped;
   self->dropped = reference;
   /* During a call this comes later: when that call is over. */
-  lua_State *lua = NULL;
-  if (bridge_state_enter(self->state, 0, &lua) == BRIDGE_OK) {
-    forget(self, lua);
+  lua_State *main = NULL;
+  if (bridge_state_enter(self->state, 0, &main) == BRIDGE_OK) {
+    forget(self);
     bridge_state_leave(self->state);
   }
 }

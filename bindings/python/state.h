@@ -16,19 +16,21 @@ typedef struct bridge__py_reference {
 
 struct bridge__py_state {
   bridge_state *state;           /* NULL once it is closed and nobody uses it */
+  lua_State *lua;                /* a coroutine in it, in which all calls run */
   size_t owners;                 /* the object of the face, and each function */
   size_t users;                  /* calls that run, or wait for their turn */
   bool closed;                   /* no further call begins */
+  bool release_gil;              /* while Lua runs */
   bridge__py_reference *dropped; /* of functions that went during a call */
 };
 
 /* ---- state.c: who may use it --------------------------------------------- */
 
 /* Wait for the state and hold it; false with an exception. */
-bool bridge__py_state_begin(bridge__py_state *self, lua_State **lua);
+bool bridge__py_state_begin(bridge__py_state *self);
 
 /* Let it go, with an empty stack. */
-void bridge__py_state_finish(bridge__py_state *self, lua_State *lua);
+void bridge__py_state_finish(bridge__py_state *self);
 
 /* The function there is needed no more; takes the reference. */
 void bridge__py_state_drop(bridge__py_state *self,

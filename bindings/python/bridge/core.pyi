@@ -177,6 +177,7 @@ class State:
         memory_limit: int,
         binary_chunks: bool,
         tracebacks: bool,
+        release_gil: bool,
     ) -> None: ...
     def run_chunk(
         self,

@@ -56,10 +56,13 @@ class State:
         memory: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
+        release_gil: bool = True,
     ) -> None:
         """Make a state.
 
-        Parameters: as those of `Worker`.
+        Parameters: as those of `Worker`; and ``release_gil`` off makes each call
+        some 15 ns faster.  Then no other thread of Python goes on while Lua runs:
+        this is for functions that are short, and that never wait for anything.
 
         Raises: `NotFound` (no such library), `InvalidError`, `OutOfMemory`,
         `TypeError`.
@@ -72,6 +75,7 @@ class State:
             size("memory", memory, SIZE_MAX),
             flag("binary_chunks", binary_chunks),
             flag("tracebacks", tracebacks),
+            flag("release_gil", release_gil),
         )
 
     def run(

@@ -169,88 +169,90 @@ BRIDGE_API bridge_status bridge_state_leave(bridge_state *state);
 
 /* ---- Within a state -----------------------------------------------------
    For a host that has entered a state, between its own calls of Lua's C API.
-   They work on the main thread that bridge_state_enter gave, never raise, and
-   beside what each one says return BRIDGE_EINVAL if the calling thread does not
-   hold the state. */
+   `lua` is what bridge_state_enter gave, or a coroutine that the host made there
+   and that runs nothing now.  These calls never raise.  Beside what each one says
+   they return BRIDGE_EINVAL if an argument is NULL that must not be, or if the
+   calling thread does not hold the state, and BRIDGE_EFORKED. */
 
 /**
  * Compile a chunk and push it as a function.
  *
  * @param state       the state
+ * @param lua         where to
  * @param source      text, or a precompiled chunk if the options allow it
  * @param size        bytes
  * @param name        the chunk's name as Lua wants it, "=name" or "@file"; NULL
  *                    for the source itself
  * @param[out] error  more about a failure, upon which nothing is pushed; may be
  *                    NULL
- * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ENOMEM; BRIDGE_EINVAL; BRIDGE_EFORKED
+ * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ENOMEM
  *
  * @threadsafety The owner's thread.
  */
 BRIDGE_API bridge_status bridge_state_load(bridge_state *state,
+                                           struct lua_State *lua,
                                            const char *source,
                                            size_t size,
                                            const char *name,
                                            bridge_error **error);
 
 /**
- * Call the function that stands below its arguments on top of the stack.
- *
- * It runs in a coroutine, so that it may call whatever yields within itself, and
- * so that errors are told as bridge_state_run tells them.
- *
- * @param state         the state
- * @param arguments     how many values above the function
- * @param[out] results  how many values stand there now in its place; may be NULL
- * @param[out] error    more about a failure, upon which nothing stands there; may
- *                      be NULL
- * @return BRIDGE_OK; BRIDGE_ESCRIPT; BRIDGE_ENOMEM; BRIDGE_EINVAL, also if there
- *         are not so many values; BRIDGE_EFORKED
- *
- * @threadsafety The owner's thread.
- */
-BRIDGE_API bridge_status bridge_state_call(bridge_state *state,
-                                           int arguments,
-                                           int *results,
-                                           bridge_error **error);
-
-/**
  * Push the values of a message.
  *
  * @param state       the state
+ * @param lua         where to
  * @param message     the message, which stays as it is
  * @param[out] count  how many values were pushed; may be NULL
  * @param[out] error  more about a failure, upon which nothing is pushed; may be
  *                    NULL
  * @return BRIDGE_OK; BRIDGE_ETYPE if a value has no place in Lua;
- *         BRIDGE_EOVERFLOW; BRIDGE_ENOMEM; BRIDGE_EINVAL; BRIDGE_EFORKED
+ *         BRIDGE_EOVERFLOW; BRIDGE_ENOMEM
  *
  * @threadsafety The owner's thread.
  */
 BRIDGE_API bridge_status bridge_state_push(bridge_state *state,
+                                           struct lua_State *lua,
                                            const bridge_message *message,
                                            int *count,
                                            bridge_error **error);
 
 /**
- * Append values of the stack to a message; they stay where they are.
+ * Append values of a stack to a message; they stay where they are.
  *
  * @param state       the state
- * @param first       stack index of the first one, counted from the bottom
+ * @param lua         whose stack
+ * @param first       index of the first value, counted from the bottom
  * @param count       how many
  * @param message     as it was if the call fails
  * @param[out] error  more about a failure; may be NULL
  * @return BRIDGE_OK; BRIDGE_ETYPE if a value cannot cross; BRIDGE_ELIMIT;
- *         BRIDGE_ENOMEM; BRIDGE_EINVAL, also if there are not so many values;
- *         BRIDGE_EFORKED
+ *         BRIDGE_ENOMEM; BRIDGE_EINVAL also if there are not so many values
  *
  * @threadsafety The owner's thread.
  */
 BRIDGE_API bridge_status bridge_state_pack(bridge_state *state,
+                                           struct lua_State *lua,
                                            int first,
                                            int count,
                                            bridge_message *message,
                                            bridge_error **error);
+
+/**
+ * Tell what a coroutine died of, as bridge_state_run tells it of its chunk.
+ *
+ * @param state       the state
+ * @param lua         the coroutine, as lua_resume left it
+ * @param code        what lua_resume returned; LUA_YIELD is a failure, too, where
+ *                    nobody resumes it again
+ * @param[out] error  all there is to know; may be NULL
+ * @return BRIDGE_ESCRIPT; BRIDGE_ENOMEM; BRIDGE_EINVAL also if @p code is LUA_OK
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_state_failure(bridge_state *state,
+                                              struct lua_State *lua,
+                                              int code,
+                                              bridge_error **error);
 
 BRIDGE_END_DECLS
 

@@ -13,10 +13,7 @@ struct bridge_state {
   lua_State *main; /* never runs anything but protected calls of ours */
   bridge__heap heap;
   bridge__hold hold;
-  unsigned process;   /* which made it */
-  lua_State *spare;   /* a coroutine that has nothing to do, or NULL */
-  int spare_anchor;   /* its place in the registry */
-  lua_State *running; /* what bridge_state_call runs, or NULL */
+  unsigned process; /* which made it */
   char *name;
   bool binary_chunks;
   bool tracebacks;
