@@ -1,10 +1,9 @@
 /* The hold under load: many threads, short and long waits, interrupts at any
    moment; never two inside, and never one forgotten. */
+#include "../hold.h"
 #include "../support.h"
 
 extern "C" {
-#include "lua/hold.h"
-
 /* base/interrupt.h is no C++. */
 struct bridge__interrupt;
 bridge_status bridge__interrupt_init(bridge__interrupt *interrupt);

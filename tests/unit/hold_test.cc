@@ -1,9 +1,8 @@
 /* The hold: who may touch a state, in which order, and what ends the wait. */
+#include "../hold.h"
 #include "../support.h"
 
 extern "C" {
-#include "lua/hold.h"
-
 /* base/interrupt.h is no C++. */
 struct bridge__interrupt;
 bridge_status bridge__interrupt_init(bridge__interrupt *interrupt);

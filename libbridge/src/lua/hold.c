@@ -2,27 +2,28 @@
    lua_State. */
 #include "lua/hold.h"
 
+#include "base/config.h"
 #include "base/interrupt.h"
 
 struct bridge__waiter {
   bridge__waiter *next; /* guarded by the hold's mutex */
   bridge__hold *hold;
-  const void *thread;
+  const char *thread;
   bridge__condition condition; /* one for each, so that one is woken */
   bool granted;                /* guarded by the hold's mutex */
   bool interrupted;            /* guarded by the hold's mutex */
 };
 
-/* What tells threads apart: an address that no other living thread has. */
-static const void *calling_thread(void)
+/* What tells threads apart: addresses that no other living thread has. */
+static const char *calling_thread(void)
 {
-  static _Thread_local char mark;
-  return &mark;
+  static BRIDGE__THREAD_LOCAL char marks[2];
+  return marks;
 }
 
 bridge_status bridge__hold_init(bridge__hold *hold)
 {
-  hold->holder = NULL;
+  atomic_init(&hold->holder, NULL);
   hold->first = NULL;
   hold->last = NULL;
   return bridge__mutex_init(&hold->mutex);
@@ -59,14 +60,51 @@ static void withdraw(bridge__hold *hold, const bridge__waiter *waiter)
   }
 }
 
-/* With the mutex: take the hold if nobody has it and nobody waits for it. */
-static bool take(bridge__hold *hold, const void *thread)
+/* Take the hold if nobody has it.  Then nobody waits for it either. */
+static bool take(bridge__hold *hold, const char *thread)
 {
-  if (hold->holder != NULL) {
-    return false;
+  const char *nobody = NULL;
+  /* Takes what the holder before did. */
+  return atomic_compare_exchange_strong_explicit(&hold->holder, &nobody, thread,
+                                                 memory_order_acquire,
+                                                 memory_order_relaxed);
+}
+
+/* With the mutex: take the hold, or make its holder come to the mutex before it
+   leaves. */
+static bool take_or_announce(bridge__hold *hold, const char *thread)
+{
+  if (hold->first != NULL) {
+    return false; /* who is first has announced it */
   }
-  hold->holder = thread;
-  return true;
+  /* Takes nothing: a guess, which the exchanges check. */
+  const char *holder =
+      atomic_load_explicit(&hold->holder, memory_order_relaxed);
+  for (;;) {
+    if (holder == NULL && take(hold, thread)) {
+      return true;
+    }
+    /* Publishes nothing: the mutex does. */
+    if (holder != NULL && atomic_compare_exchange_strong_explicit(
+                              &hold->holder, &holder, holder + 1,
+                              memory_order_relaxed, memory_order_relaxed)) {
+      return false;
+    }
+    /* Takes nothing: the next guess. */
+    holder = atomic_load_explicit(&hold->holder, memory_order_relaxed);
+  }
+}
+
+/* With the mutex, after a waiter has withdrawn: nobody may be left. */
+static void retract(bridge__hold *hold)
+{
+  if (hold->first == NULL) {
+    /* Takes nothing: while it is announced it changes under the mutex only. */
+    const char *holder =
+        atomic_load_explicit(&hold->holder, memory_order_relaxed);
+    /* Publishes nothing: the holder has yet to leave. */
+    atomic_store_explicit(&hold->holder, holder - 1, memory_order_relaxed);
+  }
 }
 
 static void interrupt(void *object)
@@ -86,7 +124,7 @@ static bridge_status stand(bridge__hold *hold,
 {
   bridge_status status = BRIDGE_OK;
   bridge__mutex_lock(&hold->mutex);
-  if (!take(hold, waiter->thread)) {
+  if (!take_or_announce(hold, waiter->thread)) {
     append(hold, waiter);
     bool time_left = true;
     while (!waiter->granted && !waiter->interrupted && time_left) {
@@ -95,6 +133,7 @@ static bridge_status stand(bridge__hold *hold,
     }
     if (!waiter->granted) {
       withdraw(hold, waiter);
+      retract(hold);
       status = waiter->interrupted ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
     }
   }
@@ -122,17 +161,11 @@ static bridge_status wait_for(bridge__hold *hold, int timeout_ms)
 
 bridge_status bridge__hold_enter(bridge__hold *hold, int timeout_ms)
 {
-  const void *thread = calling_thread();
-  bridge__mutex_lock(&hold->mutex);
-  bool mine = hold->holder == thread;
-  bool taken = !mine && take(hold, thread);
-  bridge__mutex_unlock(&hold->mutex);
-
-  if (mine) {
-    return BRIDGE_EDEADLOCK;
-  }
-  if (taken) {
+  if (take(hold, calling_thread())) {
     return BRIDGE_OK;
+  }
+  if (bridge__hold_mine(hold)) {
+    return BRIDGE_EDEADLOCK;
   }
   return timeout_ms == 0 ? BRIDGE_ETIMEDOUT : wait_for(hold, timeout_ms);
 }
@@ -143,11 +176,15 @@ static void hand_over(bridge__hold *hold)
 {
   bridge__waiter *waiter = hold->first;
   if (waiter == NULL) {
-    hold->holder = NULL;
+    /* Publishes what the holder did. */
+    atomic_store_explicit(&hold->holder, NULL, memory_order_release);
     return;
   }
   withdraw(hold, waiter);
-  hold->holder = waiter->thread;
+  /* Publishes nothing: the waiter takes the mutex, which does. */
+  atomic_store_explicit(&hold->holder,
+                        waiter->thread + (hold->first != NULL ? 1 : 0),
+                        memory_order_relaxed);
   waiter->granted = true;
   /* Before unlocking: then the waiter may be gone. */
   bridge__condition_signal(&waiter->condition);
@@ -155,20 +192,28 @@ static void hand_over(bridge__hold *hold)
 
 bridge_status bridge__hold_leave(bridge__hold *hold)
 {
-  bridge_status status = BRIDGE_EINVAL;
-  bridge__mutex_lock(&hold->mutex);
-  if (hold->holder == calling_thread()) {
-    hand_over(hold);
-    status = BRIDGE_OK;
+  const char *thread = calling_thread();
+  const char *holder = thread;
+  /* Publishes what the holder did. */
+  if (atomic_compare_exchange_strong_explicit(&hold->holder, &holder, NULL,
+                                              memory_order_release,
+                                              memory_order_relaxed)) {
+    return BRIDGE_OK;
   }
+  if (holder != thread + 1) {
+    return BRIDGE_EINVAL;
+  }
+  bridge__mutex_lock(&hold->mutex);
+  hand_over(hold);
   bridge__mutex_unlock(&hold->mutex);
-  return status;
+  return BRIDGE_OK;
 }
 
 bool bridge__hold_mine(bridge__hold *hold)
 {
-  bridge__mutex_lock(&hold->mutex);
-  bool mine = hold->holder == calling_thread();
-  bridge__mutex_unlock(&hold->mutex);
-  return mine;
+  const char *thread = calling_thread();
+  /* Takes nothing: only this thread, or who hands over to it, makes it so. */
+  const char *holder =
+      atomic_load_explicit(&hold->holder, memory_order_relaxed);
+  return holder == thread || holder == thread + 1;
 }

@@ -1,18 +1,23 @@
 /* Who holds a Lua state: the one place that decides it.
 
-   One thread at a time; handed over first come, first served, under a mutex, so
-   that all a holder did is seen by the next.  Pools, and C stacks that are parked
-   while their state goes on elsewhere, will hang on this. */
+   One thread at a time; handed over first come, first served, so that all a holder
+   did is seen by the next.  While nobody waits, taking and leaving it are one
+   instruction each.  Pools, and C stacks that are parked while their state goes on
+   elsewhere, will hang on this. */
 #ifndef BRIDGE_LUA_HOLD_H
 #define BRIDGE_LUA_HOLD_H
 
 #include "platform/platform.h"
 
+#include <stdatomic.h>
+
 typedef struct bridge__waiter bridge__waiter;
 
 typedef struct bridge__hold {
   bridge__mutex mutex;
-  const void *holder;    /* guarded by mutex: identifies the thread, or NULL */
+  /* The first mark of the thread that holds it; its second one while others wait,
+     and then it changes under the mutex only; NULL if nobody holds it. */
+  _Atomic(const char *) holder;
   bridge__waiter *first; /* guarded by mutex */
   bridge__waiter *last;  /* guarded by mutex */
 } bridge__hold;
