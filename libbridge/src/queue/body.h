@@ -14,7 +14,7 @@
    fetch: as many as can be on their way from another core at once. */
 #define BRIDGE__AHEAD 8u
 
-/* A hint may be stale, or 0: nothing is read, and the program cannot notice. */
+/* A hint may be stale: nothing is read, and the program cannot notice. */
 static inline void bridge__prefetch(uintptr_t address)
 {
   __builtin_prefetch((const void *)address, 1);
@@ -56,6 +56,12 @@ struct bridge_queue {
   bridge_node *oldest;         /* taken from the list; guarded by the seat */
   unsigned spin;               /* guarded by the seat; 0 on one core */
 };
+
+/* What a message takes from the bounds. */
+static inline uint64_t bridge__queue_cost(const bridge_message *message)
+{
+  return bridge__credit(1, message->size);
+}
 
 /* ---- The seat ---- */
 

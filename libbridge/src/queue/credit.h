@@ -7,6 +7,8 @@
 #ifndef BRIDGE_QUEUE_CREDIT_H
 #define BRIDGE_QUEUE_CREDIT_H
 
+#include <bridge/message.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,10 +16,10 @@
 #define BRIDGE__CREDIT_BYTES_MAX ((UINT64_C(1) << 40) - 1)
 #define BRIDGE__CREDIT_ITEMS_MAX ((UINT64_C(1) << 23) - 1)
 
+/* No more than the words can count. */
 static inline uint64_t bridge__credit(uint64_t items, uint64_t bytes)
 {
-  return (items & BRIDGE__CREDIT_ITEMS_MAX) << 41 |
-         (bytes & BRIDGE__CREDIT_BYTES_MAX) << 1;
+  return items << 41 | bytes << 1;
 }
 
 static inline uint64_t bridge__credit_items(uint64_t word)
@@ -30,30 +32,35 @@ static inline uint64_t bridge__credit_bytes(uint64_t word)
   return word >> 1 & BRIDGE__CREDIT_BYTES_MAX;
 }
 
-/* Each field by itself: a carry must not reach its neighbour.  The closed mark
-   is that of `a`. */
+/* The highest bit of the bytes: added by itself, so that no carry reaches the
+   messages (Warren, "Hacker's Delight", 2-18). */
+#define BRIDGE__CREDIT_CARRY (UINT64_C(1) << 40)
+
+/* Each field by itself.  `b` has no closed mark; that of `a` stays. */
 static inline uint64_t bridge__credit_add(uint64_t a, uint64_t b)
 {
-  return bridge__credit(bridge__credit_items(a) + bridge__credit_items(b),
-                        bridge__credit_bytes(a) + bridge__credit_bytes(b)) |
-         (a & BRIDGE__CREDIT_CLOSED);
+  return ((a & ~BRIDGE__CREDIT_CARRY) + (b & ~BRIDGE__CREDIT_CARRY)) ^
+         ((a ^ b) & BRIDGE__CREDIT_CARRY);
 }
 
 static inline uint64_t bridge__credit_subtract(uint64_t a, uint64_t b)
 {
-  return bridge__credit(bridge__credit_items(a) - bridge__credit_items(b),
-                        bridge__credit_bytes(a) - bridge__credit_bytes(b)) |
-         (a & BRIDGE__CREDIT_CLOSED);
+  return ((a | BRIDGE__CREDIT_CARRY) - (b & ~BRIDGE__CREDIT_CARRY)) ^
+         ((a ^ ~b) & BRIDGE__CREDIT_CARRY);
 }
 
-/* Whether `more` fits beside what is inside. */
-static inline bool bridge__credit_fits(uint64_t inside,
-                                       uint64_t more,
-                                       uint64_t items,
-                                       uint64_t bytes)
+/* Whether so much may be inside.  The bounds have to be less than the words can
+   count by at least one message, or what is too much looks like nothing. */
+static inline bool bridge__credit_within(uint64_t inside,
+                                         uint64_t items,
+                                         uint64_t bytes)
 {
-  return bridge__credit_items(inside) + bridge__credit_items(more) <= items &&
-         bridge__credit_bytes(inside) + bridge__credit_bytes(more) <= bytes;
+  return bridge__credit_items(inside) <= items &&
+         bridge__credit_bytes(inside) <= bytes;
 }
+
+/* Bounds for who must not be refused: nobody has so much memory. */
+#define BRIDGE__CREDIT_ITEMS_MOST (BRIDGE__CREDIT_ITEMS_MAX - 1)
+#define BRIDGE__CREDIT_BYTES_MOST (BRIDGE__CREDIT_BYTES_MAX - BRIDGE_SIZE_MAX)
 
 #endif

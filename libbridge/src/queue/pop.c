@@ -19,17 +19,16 @@ typedef struct request {
 
 static bool take(bridge_queue *queue, request *wanted)
 {
-  uint64_t credit = 0;
-  while (wanted->count < wanted->capacity) {
-    bridge_message *message = bridge__queue_next(queue);
-    if (message == NULL) {
-      break;
-    }
-    credit = bridge__credit_add(credit, bridge__credit(1, message->size));
-    wanted->messages[wanted->count++] = message;
-  }
-  if (wanted->count == 0) {
+  bridge_message *message = bridge__queue_next(queue);
+  if (message == NULL) {
     return false;
+  }
+  uint64_t credit = 0;
+  while (message != NULL) {
+    credit = bridge__credit_add(credit, bridge__queue_cost(message));
+    wanted->messages[wanted->count++] = message;
+    message =
+        wanted->count < wanted->capacity ? bridge__queue_next(queue) : NULL;
   }
   if (!wanted->keeps_room) {
     bridge__queue_credit(queue, credit);
@@ -109,9 +108,6 @@ static bridge_status take_waiting(bridge_queue *queue,
                                   request *wanted,
                                   int timeout_ms)
 {
-  if (take(queue, wanted)) {
-    return BRIDGE_OK;
-  }
   const int64_t deadline = bridge__deadline(timeout_ms);
   spin(queue);
   for (;;) {
@@ -131,40 +127,61 @@ static bridge_status take_waiting(bridge_queue *queue,
   }
 }
 
-static bridge_status pop(bridge_queue *queue, request *wanted, int timeout_ms)
+/* In the seat, where nothing was to be taken at once. */
+static bridge_status take_late(bridge_queue *queue,
+                               request *wanted,
+                               int timeout_ms)
+{
+  return timeout_ms == 0 ? take_or_arm(queue, wanted)
+                         : take_waiting(queue, wanted, timeout_ms);
+}
+
+static inline bridge_status enter(bridge_queue *queue)
 {
   bridge_status status = bridge__queue_check(queue);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
-  status = bridge__queue_enter(queue);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
-  status = timeout_ms == 0 ? take_or_arm(queue, wanted)
-                           : take_waiting(queue, wanted, timeout_ms);
-  bridge__queue_leave(queue);
-  return status;
+  return status == BRIDGE_OK ? bridge__queue_enter(queue) : status;
 }
 
 /* ---- Public ---- */
 
-static bridge_status pop_one(bridge_queue *queue,
-                             bridge_message **out,
-                             int timeout_ms,
-                             bool keeps_room)
+static bridge_status pop_late(bridge_queue *queue,
+                              bridge_message **out,
+                              int timeout_ms,
+                              bool keeps_room)
 {
-  if (out == NULL) {
-    return BRIDGE_EINVAL;
-  }
   bridge_message *message = NULL;
   request wanted = {
       .messages = &message, .capacity = 1, .keeps_room = keeps_room};
-  bridge_status status = pop(queue, &wanted, timeout_ms);
+  bridge_status status = take_late(queue, &wanted, timeout_ms);
+  bridge__queue_leave(queue);
   if (status == BRIDGE_OK) {
     *out = message;
   }
   return status;
+}
+
+static inline bridge_status pop_one(bridge_queue *queue,
+                                    bridge_message **out,
+                                    int timeout_ms,
+                                    bool keeps_room)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_status status = enter(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_message *message = bridge__queue_next(queue);
+  if (message == NULL) {
+    return pop_late(queue, out, timeout_ms, keeps_room);
+  }
+  if (!keeps_room) {
+    bridge__queue_credit(queue, bridge__queue_cost(message));
+  }
+  bridge__queue_leave(queue);
+  *out = message;
+  return BRIDGE_OK;
 }
 
 bridge_status bridge_queue_pop(bridge_queue *queue,
@@ -185,7 +202,7 @@ void bridge__queue_release_room(bridge_queue *queue,
                                 const bridge_message *message)
 {
   bridge__queue_borrow(queue);
-  bridge__queue_credit(queue, bridge__credit(1, message->size));
+  bridge__queue_credit(queue, bridge__queue_cost(message));
   bridge__queue_give_back(queue);
 }
 
@@ -199,7 +216,13 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
     return BRIDGE_EINVAL;
   }
   request wanted = {.messages = messages, .capacity = capacity};
-  bridge_status status = pop(queue, &wanted, timeout_ms);
+  bridge_status status = enter(queue);
+  if (status == BRIDGE_OK) {
+    if (!take(queue, &wanted)) {
+      status = take_late(queue, &wanted, timeout_ms);
+    }
+    bridge__queue_leave(queue);
+  }
   *count = wanted.count;
   return status;
 }
@@ -207,19 +230,19 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
 /* Gives the room back the other way. */
 static bridge_status put_back(bridge_queue *queue, bridge_message **message)
 {
-  const uint64_t credit = bridge__credit(1, (*message)->size);
+  const uint64_t credit = bridge__queue_cost(*message);
   /* Takes nothing: what it bounds only grows by others. */
   uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
   /* Takes nothing: only who sits here writes it. */
   uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
-  if (!bridge__credit_fits(bridge__credit_subtract(pushed, popped), credit,
-                           BRIDGE__CREDIT_ITEMS_MAX,
-                           BRIDGE__CREDIT_BYTES_MAX)) {
+  popped = bridge__credit_subtract(popped, credit);
+  if (!bridge__credit_within(bridge__credit_subtract(pushed, popped),
+                             BRIDGE__CREDIT_ITEMS_MOST,
+                             BRIDGE__CREDIT_BYTES_MOST)) {
     return BRIDGE_ELIMIT;
   }
   /* Publishes nothing: it takes room away. */
-  atomic_store_explicit(&queue->popped, bridge__credit_subtract(popped, credit),
-                        memory_order_release);
+  atomic_store_explicit(&queue->popped, popped, memory_order_release);
   bridge__queue_put_front(queue, *message);
   *message = NULL;
   return BRIDGE_OK;

@@ -20,7 +20,8 @@ bridge_status bridge__queue_admits(const bridge_queue *queue,
   return BRIDGE_OK;
 }
 
-static bridge_status admit(const bridge_queue *queue, bridge_message *message)
+static inline bridge_status admit(const bridge_queue *queue,
+                                  bridge_message *message)
 {
   bridge_status status = bridge__queue_admits(queue, message);
   if (status != BRIDGE_OK) {
@@ -64,12 +65,12 @@ static uint64_t pushed(const bridge_queue *queue)
   return atomic_load_explicit(&queue->pushed, memory_order_acquire);
 }
 
-static bool exchange(bridge_queue *queue, uint64_t *from, uint64_t credit)
+static bool exchange(bridge_queue *queue, uint64_t *from, uint64_t to)
 {
-  /* Publishes nothing: the list publishes the message.  Takes as `pushed` does. */
+  /* Publishes nothing: the list publishes the message.  Takes no more than
+     `pushed` does. */
   return atomic_compare_exchange_weak_explicit(
-      &queue->pushed, from, bridge__credit_add(*from, credit),
-      memory_order_acquire, memory_order_acquire);
+      &queue->pushed, from, to, memory_order_acquire, memory_order_acquire);
 }
 
 /* Whether a push that found no room by these two words has to look again; else
@@ -84,10 +85,10 @@ static bool look_again(bridge_queue *queue, uint64_t *word, uint64_t old)
 }
 
 /* All of the credit, or nothing. */
-static bridge_status reserve(bridge_queue *queue,
-                             uint64_t credit,
-                             uint64_t items,
-                             uint64_t bytes)
+static inline bridge_status reserve(bridge_queue *queue,
+                                    uint64_t credit,
+                                    uint64_t items,
+                                    uint64_t bytes)
 {
   uint64_t word = pushed(queue);
   for (;;) {
@@ -95,9 +96,10 @@ static bridge_status reserve(bridge_queue *queue,
       return BRIDGE_ECLOSED;
     }
     const uint64_t old = known(queue);
-    if (bridge__credit_fits(bridge__credit_subtract(word, old), credit, items,
-                            bytes)) {
-      if (exchange(queue, &word, credit)) {
+    const uint64_t next = bridge__credit_add(word, credit);
+    if (bridge__credit_within(bridge__credit_subtract(next, old), items,
+                              bytes)) {
+      if (exchange(queue, &word, next)) {
         return BRIDGE_OK;
       }
     } else if (!look_again(queue, &word, old)) {
@@ -116,8 +118,9 @@ static size_t fitting(const bridge_queue *queue,
   size_t fit = 0;
   while (fit < count) {
     uint64_t more =
-        bridge__credit_add(*credit, bridge__credit(1, messages[fit]->size));
-    if (!bridge__credit_fits(inside, more, queue->items, queue->bytes)) {
+        bridge__credit_add(*credit, bridge__queue_cost(messages[fit]));
+    if (!bridge__credit_within(bridge__credit_add(inside, more), queue->items,
+                               queue->bytes)) {
       break;
     }
     *credit = more;
@@ -142,7 +145,7 @@ static bridge_status reserve_some(bridge_queue *queue,
     uint64_t inside = bridge__credit_subtract(word, old);
     *taken = fitting(queue, inside, messages, count, &credit);
     if (*taken > 0) {
-      if (exchange(queue, &word, credit)) {
+      if (exchange(queue, &word, bridge__credit_add(word, credit))) {
         return BRIDGE_OK;
       }
     } else if (!look_again(queue, &word, old)) {
@@ -159,7 +162,7 @@ static void drop_oldest(bridge_queue *queue)
   bridge__queue_borrow(queue);
   bridge_message *message = bridge__queue_next(queue);
   if (message != NULL) {
-    bridge__queue_credit(queue, bridge__credit(1, message->size));
+    bridge__queue_credit(queue, bridge__queue_cost(message));
     /* Publishes nothing: a number for people. */
     atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
   }
@@ -213,7 +216,7 @@ static BRIDGE__THREAD_LOCAL struct {
   unsigned place;
 } lately;
 
-static void leave_hint(bridge_message *message)
+static inline void leave_hint(bridge_message *message)
 {
   const unsigned place = lately.place;
   message->hint = lately.messages[place];
@@ -223,9 +226,9 @@ static void leave_hint(bridge_message *message)
 
 /* The chain goes from the newest to the oldest.  The reference of the caller
    keeps the queue until the waker was raised. */
-static void link_chain(bridge_queue *queue,
-                       bridge_node *newest,
-                       bridge_node *oldest)
+static inline void link_chain(bridge_queue *queue,
+                              bridge_node *newest,
+                              bridge_node *oldest)
 {
   if (bridge__mpsc_push(&queue->list, newest, oldest)) {
     /* Refused if the host closed the waker: then nobody waits. */
@@ -233,7 +236,7 @@ static void link_chain(bridge_queue *queue,
   }
 }
 
-static void link_one(bridge_queue *queue, bridge_message **message)
+static inline void link_one(bridge_queue *queue, bridge_message **message)
 {
   bridge_node *node = &(*message)->node;
   leave_hint(*message);
@@ -258,7 +261,8 @@ static void link_some(bridge_queue *queue,
   link_chain(queue, newest, oldest);
 }
 
-static bridge_status admit_one(bridge_queue *queue, bridge_message **message)
+static inline bridge_status admit_one(bridge_queue *queue,
+                                      bridge_message **message)
 {
   bridge_status status = bridge__queue_check(queue);
   if (status != BRIDGE_OK) {
@@ -267,18 +271,14 @@ static bridge_status admit_one(bridge_queue *queue, bridge_message **message)
   return message == NULL ? BRIDGE_EINVAL : admit(queue, *message);
 }
 
-bridge_status bridge_queue_push_timeout(bridge_queue *queue,
-                                        bridge_message **message,
-                                        int timeout_ms)
+/* Where there is room. */
+static inline bridge_status push_now(bridge_queue *queue,
+                                     bridge_message **message)
 {
   bridge_status status = admit_one(queue, message);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
-  const uint64_t credit = bridge__credit(1, (*message)->size);
-  status = reserve(queue, credit, queue->items, queue->bytes);
-  if (status == BRIDGE_EFULL) {
-    status = make_room(queue, credit, timeout_ms);
+  if (status == BRIDGE_OK) {
+    status = reserve(queue, bridge__queue_cost(*message), queue->items,
+                     queue->bytes);
   }
   if (status == BRIDGE_OK) {
     link_one(queue, message);
@@ -286,11 +286,35 @@ bridge_status bridge_queue_push_timeout(bridge_queue *queue,
   return status;
 }
 
+static bridge_status push_late(bridge_queue *queue,
+                               bridge_message **message,
+                               int timeout_ms)
+{
+  bridge_status status =
+      make_room(queue, bridge__queue_cost(*message), timeout_ms);
+  if (status == BRIDGE_OK) {
+    link_one(queue, message);
+  }
+  return status;
+}
+
+bridge_status bridge_queue_push_timeout(bridge_queue *queue,
+                                        bridge_message **message,
+                                        int timeout_ms)
+{
+  bridge_status status = push_now(queue, message);
+  return status == BRIDGE_EFULL ? push_late(queue, message, timeout_ms)
+                                : status;
+}
+
 bridge_status bridge_queue_push(bridge_queue *queue, bridge_message **message)
 {
-  const bool waits = queue != NULL && queue->policy == BRIDGE_QUEUE_BLOCK;
-  return bridge_queue_push_timeout(queue, message,
-                                   waits ? queue->timeout_ms : 0);
+  bridge_status status = push_now(queue, message);
+  if (status != BRIDGE_EFULL) {
+    return status;
+  }
+  const bool waits = queue->policy == BRIDGE_QUEUE_BLOCK;
+  return push_late(queue, message, waits ? queue->timeout_ms : 0);
 }
 
 bridge_status bridge__queue_push_forced(bridge_queue *queue,
@@ -300,9 +324,8 @@ bridge_status bridge__queue_push_forced(bridge_queue *queue,
   if (status != BRIDGE_OK && status != BRIDGE_ELIMIT) {
     return status;
   }
-  /* What the words can count: nobody has so much memory. */
-  status = reserve(queue, bridge__credit(1, (*message)->size),
-                   BRIDGE__CREDIT_ITEMS_MAX, BRIDGE__CREDIT_BYTES_MAX);
+  status = reserve(queue, bridge__queue_cost(*message),
+                   BRIDGE__CREDIT_ITEMS_MOST, BRIDGE__CREDIT_BYTES_MOST);
   if (status == BRIDGE_OK) {
     link_one(queue, message);
   }

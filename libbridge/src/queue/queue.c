@@ -75,8 +75,11 @@ void bridge__queue_give_back(bridge_queue *queue)
    of the one that will be popped AHEAD messages later. */
 static bridge_node *turn_round(bridge_node *newest)
 {
-  uintptr_t turned[BRIDGE__AHEAD] = {0};
+  uintptr_t turned[BRIDGE__AHEAD];
   unsigned place = 0;
+  for (unsigned i = 0; i < BRIDGE__AHEAD; i++) {
+    turned[i] = (uintptr_t)newest; /* behind it there is nothing to fetch */
+  }
   bridge_node *oldest = NULL;
   while (newest != NULL) {
     bridge_message *message = (bridge_message *)newest; /* its first member */
@@ -98,7 +101,7 @@ bool bridge__queue_fetch(bridge_queue *queue)
     return false;
   }
   if (newest->next == NULL) {
-    ((bridge_message *)newest)->hint = 0;
+    ((bridge_message *)newest)->hint = (uintptr_t)newest;
     queue->oldest = newest;
   } else {
     queue->oldest = turn_round(newest);

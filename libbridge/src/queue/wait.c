@@ -31,8 +31,9 @@ static bool has_room(const bridge_queue *queue, uint64_t credit)
   /* Takes nothing: who pushes looks again. */
   uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
   return (pushed & BRIDGE__CREDIT_CLOSED) != 0 ||
-         bridge__credit_fits(bridge__credit_subtract(pushed, popped), credit,
-                             queue->items, queue->bytes);
+         bridge__credit_within(bridge__credit_subtract(
+                                   bridge__credit_add(pushed, credit), popped),
+                               queue->items, queue->bytes);
 }
 
 static bridge_status sleep_for_room(bridge_queue *queue,
