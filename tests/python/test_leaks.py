@@ -143,6 +143,48 @@ def test_calls_leave_nothing(service):
     assert grown(work) < LEFT
 
 
+@pytest.mark.parametrize("release", [True, False])
+def test_calls_of_lua_leave_nothing(release):
+    with bridge.State(release_gil=release) as state:
+        echo = state.run("return function(...) return ... end")
+        fail = state.run("return function(v) error(v) end")
+
+        def work():
+            echo(1, 2.5, "text", "h\udcff", b"x", None, True)
+            echo({"k": [1, "text"]}, echo, "x")
+            echo(echo, echo)
+            state.run("return function() end, {1}, 'x'", 1, [2])
+            for failing in (
+                lambda: fail({"k": [1]}),
+                lambda: echo(2**64),
+                lambda: echo(echo, [object()]),
+                lambda: state.run("return print, {print}"),
+                lambda: state.run("return +"),
+                lambda: echo(a=1),
+            ):
+                with pytest.raises(Exception):
+                    failing()
+
+        assert grown(work) < LEFT
+        state.run("collectgarbage()")
+        used = state.memory.used
+        for _ in range(1000):
+            work()
+        state.run("collectgarbage()")
+        assert state.memory.used < used + 4096
+
+
+def test_a_thousand_states_are_gone():
+    def work():
+        state = bridge.State()
+        f, g = state.run("return function() end, print")
+        del state
+        f()
+        bridge.State().close()
+
+    assert grown(work, 1000) < LEFT
+
+
 def test_ten_thousand_of_each_are_gone():
     before = descriptors()
     for _ in range(10000):
@@ -172,6 +214,8 @@ def test_objects_go_when_the_last_reference_goes():
         bridge.Queue,
         bridge.Waker,
         lambda: bridge.Worker(""),
+        bridge.State,
+        lambda: bridge.State().eval("print"),
     ):
         handle = make()
         weak = weakref.ref(handle)

@@ -78,6 +78,12 @@ def errors() -> None:
         code: int = error.code
         print(line, text, code)
 
+def states() -> None:
+    with bridge.State(memory="1MiB", libraries=["base"], release_gil=False) as state:
+        add: bridge.LuaFunction = state.run("return print", 1, chunk_name="=x")
+        three: object = add(1, [2])
+        print(three, state.eval("1"), state.closed, state.memory.limit)
+
 view: memoryview = memoryview(bridge.Buffer(b"x"))
 copy: bytes = bytes(bridge.Buffer(3)) + bridge.Buffer(3)[1:]
 byte: int = bridge.Buffer(3)[0] + sum(bridge.Buffer(3))
@@ -100,6 +106,8 @@ bridge.Worker("x").nonsense()
 name: int = bridge.Worker("x").name
 bridge.Buffer()
 bridge.Waker(3)
+bridge.State("x")
+bridge.State().run(1)
 '''
 
 

@@ -1,7 +1,7 @@
 # The generated module: what bridge.i and bridge_python.swg make.
 from collections.abc import Callable
 from ctypes import _CData
-from typing import Any, Final
+from typing import Any, Final, final
 
 WAKER_DEFAULT: Final[int]
 WAKER_EVENTFD: Final[int]
@@ -73,6 +73,7 @@ def set_face(kind: int, type: type[Any], make: Callable[[Any], Any]) -> None: ..
 class Exporter(_CData):
     def __buffer__(self, flags: int) -> memoryview: ...
 
+@final
 class LuaFunction:
     """A function of Lua."""
 

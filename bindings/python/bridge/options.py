@@ -90,11 +90,16 @@ def text(what: str, value: str | bytes | None) -> str | bytes | None:
     return value
 
 
-def chunk(what: str, value: str | bytes | None) -> str | bytes | None:
+def program(what: str, value: str | bytes) -> str | bytes:
     """The text of a program, with whatever bytes are in it."""
-    if value is not None and not isinstance(value, (str, bytes)):
+    if not isinstance(value, (str, bytes)):
         _type(what, "a text or bytes", value)
     return value
+
+
+def chunk(what: str, value: str | bytes | None) -> str | bytes | None:
+    """The text of a program, or None."""
+    return None if value is None else program(what, value)
 
 
 def names(what: str, value: str | Iterable[str] | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import core as _core
 from .core import LuaFunction
-from .options import SIZE_MAX, chunk, flag, names, seconds, size, text
+from .options import SIZE_MAX, flag, names, program, seconds, size, text
 
 __all__ = ["LuaFunction", "Memory", "State"]
 
@@ -64,7 +64,7 @@ class State:
         some 15 ns faster.  Then no other thread of Python goes on while Lua runs:
         this is for functions that are short, and that never wait for anything.
 
-        Raises: `NotFound` (no such library), `InvalidError`, `OutOfMemory`,
+        Raises: `NotFound` (no such library), `InvalidError`, `LuaMemoryError`,
         `TypeError`.
         """
         self._core = _core.State(
@@ -95,10 +95,8 @@ class State:
         `Closed`; `Deadlock` from a finalizer that interrupts a call of this state;
         `ForkedError`; `TypeError`.
         """
-        if source is None:
-            raise TypeError("source is a text or bytes, not None")
         return self._core.run_chunk(
-            chunk("source", source), text("chunk_name", chunk_name), args
+            program("source", source), text("chunk_name", chunk_name), args
         )
 
     def eval(self, expression: str | bytes, *args: object) -> Any:
@@ -106,10 +104,10 @@ class State:
 
         Raises: like `run`.
         """
-        checked = chunk("expression", expression)
+        checked = program("expression", expression)
         if isinstance(checked, bytes):
             return self._core.run_chunk(b"return " + checked, None, args)
-        return self.run(f"return {checked}", *args)
+        return self._core.run_chunk("return " + checked, None, args)
 
     def close(self, timeout: float | None = None) -> None:
         """Close the state: its finalizers run now.  Twice is harmless.
