@@ -11,6 +11,8 @@ option(BRIDGE_WERROR "Treat warnings in our own code as errors"
 option(BRIDGE_FUZZ "Build the fuzzer; needs clang and its libFuzzer" OFF)
 set(BRIDGE_SANITIZE "" CACHE STRING
     "Sanitizers: empty, 'address,undefined' or 'thread'")
+set(BRIDGE_LUA_SOURCE "" CACHE PATH
+    "The sources of a Lua to build and use instead of the installed one")
 
 # The system's interpreters, also where others come first in PATH: what is
 # built here has to match the headers and modules the system brings.
