@@ -126,6 +126,7 @@ class Bench:
         self.link = options.link
         self.objects = options.objects  # of the engine and the scenarios
         self.product = options.product  # sources, relative
+        self.built = options.built  # their objects, in that order
         self.checker = options.checker
         self.iterations = options.iterations
         self.jobs = options.jobs
@@ -141,11 +142,13 @@ class Bench:
         text = changed.read_text(encoding="utf-8")
         changed.write_text(text[:mutant.start] + mutant.text +
                            text[mutant.end:], encoding="utf-8")
-        made = []
+        made = list(self.built)
         for i, name in enumerate(self.product):
-            made.append(str(folder / f"{i}.o"))
+            if mutant.file.endswith(".c") and name != mutant.file:
+                continue  # nobody includes what was changed
+            made[i] = str(folder / f"{i}.o")
             done = run(self.compile + [f"-I{copy}", "-c", str(copy / name),
-                                       "-o", made[-1]])
+                                       "-o", made[i]])
             if done.returncode != 0:
                 raise RuntimeError(done.stdout)
         program = str(folder / "check")
@@ -209,6 +212,7 @@ def main():
     parser.add_argument("--link", type=lambda text: text.split(";"))
     parser.add_argument("--objects", type=lambda text: text.split(";"))
     parser.add_argument("--product", type=lambda text: text.split(";"))
+    parser.add_argument("--built", type=lambda text: text.split(";"))
     parser.add_argument("--files", type=lambda text: text.split(";"),
                         help="whose orders are weakened")
     options = parser.parse_args()

@@ -37,6 +37,7 @@ static bridge_status wait_readable(bridge_waker *waker, int64_t deadline)
 static void stop(bridge_waker *waker)
 {
   model_descriptor_close(waker->as.file.reading);
+  waker->as.file.reading = -1; /* a race with who has not left in order */
 }
 
 static const bridge__waker_type descriptor = {

@@ -4,6 +4,8 @@
 
 #include "base/memory.h"
 
+#include <stdatomic.h>
+
 typedef struct item {
   bridge_node node; /* first */
   unsigned thread;
@@ -21,6 +23,7 @@ static unsigned expected;
 static unsigned told;  /* pushes that were told to wake */
 static unsigned armed; /* how often the consumer armed */
 static int bell;       /* what the consumer sleeps on */
+static atomic_uint *cleared; /* what the consumer does before it arms */
 
 static void reset(unsigned count)
 {
@@ -32,6 +35,8 @@ static void reset(unsigned count)
   armed = 0;
   expected = count;
   bell = model_bell_open();
+  cleared = bridge__allocate(sizeof *cleared);
+  atomic_init(cleared, 0);
   model_check(bridge_mpsc_create(&list) == BRIDGE_OK, "no list");
 }
 
@@ -44,6 +49,9 @@ static void push(unsigned thread, unsigned number)
   bridge_mpsc_push(list, &made->node, &wake);
   if (wake) {
     told++;
+    /* Takes nothing: the push has taken it. */
+    model_check(atomic_load_explicit(cleared, memory_order_relaxed) == told,
+                "told to wake, and does not see what was done before");
     model_bell_ring(bell);
   }
 }
@@ -77,6 +85,8 @@ static void consume(void)
     if (take()) {
       continue;
     }
+    /* Publishes nothing: the arming does. */
+    atomic_store_explicit(cleared, armed + 1, memory_order_relaxed);
     if (bridge_mpsc_arm(list) == BRIDGE_OK) {
       armed++;
       model_bell_wait(bell);
@@ -88,6 +98,7 @@ static void after(void)
 {
   model_check(taken == expected, "an item is missing");
   model_check(told == armed, "a push too many or too few was told to wake");
+  bridge__free(cleared);
   bridge_mpsc_destroy(list);
 }
 

@@ -7,6 +7,8 @@
 #include "base/memory.h"
 #include "queue/queue.h"
 
+#include <stdatomic.h>
+
 enum {
   CONSUMER = 0, /* the other threads produce */
   SIZE = 1
@@ -17,6 +19,7 @@ static int descriptor;
 static unsigned pushed[MODEL_THREADS]; /* let in, by producer */
 static unsigned next[MODEL_THREADS];   /* the least number that may come next */
 static unsigned popped;
+static bool shuffled; /* somebody puts back what is not the oldest */
 
 static void make_from(const bridge_queue_options *options)
 {
@@ -25,6 +28,7 @@ static void make_from(const bridge_queue_options *options)
     next[i] = 0;
   }
   popped = 0;
+  shuffled = false;
   model_released();
   model_check(bridge_queue_create(&queue, options) == BRIDGE_OK, "no queue");
 }
@@ -106,7 +110,7 @@ static void use(bridge_message *message)
 {
   unsigned thread = model_message_thread(message);
   unsigned number = model_message_number(message);
-  model_check(number >= next[thread], "not first in, first out");
+  model_check(shuffled || number >= next[thread], "not first in, first out");
   next[thread] = number + 1;
   popped++;
   bridge_message_release(message);
@@ -191,6 +195,34 @@ static void after_closed(void)
   after();
 }
 
+/* ---- What is done before: published by nothing but the queue ---- */
+
+static atomic_int *before_it;
+
+static void remember(void)
+{
+  before_it = bridge__allocate(sizeof *before_it);
+  atomic_init(before_it, 0);
+}
+
+static void forget(void)
+{
+  bridge__free(before_it);
+}
+
+static void do_before(void)
+{
+  /* Publishes nothing: what follows does. */
+  atomic_store_explicit(before_it, 1, memory_order_relaxed);
+}
+
+static void check_before(void)
+{
+  /* Takes nothing: what went before has. */
+  model_check(atomic_load_explicit(before_it, memory_order_relaxed) == 1,
+              "does not see what was done before");
+}
+
 /* ---- The scenarios ---- */
 
 static void before_wide(void)
@@ -254,13 +286,30 @@ static void push_until_closed(unsigned thread)
   }
 }
 
+static void before_close(void)
+{
+  before_wide();
+  remember();
+}
+
+static void before_close_watched(void)
+{
+  before_watched();
+  remember();
+}
+
 static void thread_close(unsigned index)
 {
   if (index == CONSUMER) {
     pop_to_the_end();
+    check_before();
   } else if (index == 1) {
     push_until_closed(index);
+    if (bridge_queue_closed(queue)) {
+      check_before();
+    }
   } else {
+    do_before();
     bridge_queue_close(queue);
     model_check(push_timeout(index, 0, -1) == BRIDGE_ECLOSED,
                 "let in after the close");
@@ -291,6 +340,12 @@ static void thread_close_full(unsigned index)
   } else {
     push_until_closed(index);
   }
+}
+
+static void after_close(void)
+{
+  forget();
+  after_closed();
 }
 
 /* ---- Room ---- */
@@ -414,6 +469,75 @@ static void thread_unpop_aside(unsigned index)
   model_check(bridge_queue_unpop(queue, &message) == BRIDGE_OK, "unpop");
 }
 
+/* ---- Somebody who counts ---- */
+
+/* Taken out by one, put back by another; whoever counts never finds more than
+   there can be. */
+static void before_counted(void)
+{
+  before_wide();
+  push(3, 0);
+  push(3, 1);
+}
+
+static void count(void)
+{
+  model_check(bridge_queue_count(queue) <= 3, "more than there can be");
+  model_check(bridge_queue_bytes(queue) <= 3 * SIZE, "more than there can be");
+}
+
+static void thread_counted(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(2);
+    pop(0);
+  } else if (index == 1) {
+    push(index, 0);
+  } else {
+    count();
+    count();
+  }
+}
+
+static void before_put_back(void)
+{
+  before_counted();
+  shuffled = true;
+}
+
+/* Where two pop, one of them may be refused. */
+static void pop_in_turn(unsigned count)
+{
+  while (popped < count) {
+    bridge_status status = pop(-1);
+    if (status == BRIDGE_EBUSY) {
+      model_yield();
+    } else {
+      model_check(status == BRIDGE_OK, "pop");
+    }
+  }
+}
+
+static void thread_put_back(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_in_turn(3);
+  } else if (index == 1) {
+    push(index, 0);
+  } else if (index == 2) {
+    bridge_message *message = NULL;
+    while (bridge_queue_pop(queue, &message, 0) == BRIDGE_EBUSY) {
+      model_yield();
+    }
+    if (message != NULL) {
+      model_check(bridge_queue_unpop(queue, &message) == BRIDGE_OK, "unpop");
+    }
+  } else {
+    count();
+    count();
+  }
+}
+
 /* ---- Two that pop ---- */
 
 static void thread_two_pop(unsigned index)
@@ -440,6 +564,45 @@ static void thread_waker_closed(unsigned index)
     bridge_status status = pop(-1);
     model_check(status == BRIDGE_OK || status == BRIDGE_EUNSUPPORTED, "pop");
   }
+}
+
+/* ---- One waker, and two queues after each other ---- */
+
+static bridge_waker *shared;
+
+static void before_again(void)
+{
+  remember();
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  bridge_waker_create(&shared, BRIDGE_WAKER_CONDITION);
+  options.waker = shared;
+  make_from(&options);
+}
+
+static void thread_again(unsigned index)
+{
+  if (index == 0) {
+    do_before();
+    bridge_queue_release(queue);
+    return;
+  }
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.waker = shared;
+  bridge_queue *second = NULL;
+  while (bridge_queue_create(&second, &options) == BRIDGE_EBUSY) {
+    model_yield();
+  }
+  model_check(second != NULL, "no second queue");
+  check_before();
+  bridge_queue_release(second);
+}
+
+static void after_again(void)
+{
+  forget();
+  bridge_waker_release(shared);
 }
 
 /* ---- The last reference ---- */
@@ -505,6 +668,31 @@ static void thread_cancel_push(unsigned index)
   bridge__interrupt_bind(NULL);
 }
 
+/* The first one who finds no room leaves a mark, and is cancelled before it
+   waits; the second finds the mark, and has to find the room, too. */
+static void before_mark(void)
+{
+  before_cancel();
+  bridge__interrupt_request(interrupt);
+  push(1, 0);
+}
+
+static void thread_mark(unsigned index)
+{
+  if (index == CONSUMER) {
+    while (next[2] == 0) {
+      model_check(pop(-1) == BRIDGE_OK, "pop");
+    }
+  } else if (index == 1) {
+    bridge__interrupt_bind(interrupt);
+    bridge_status status = push_timeout(index, 1, -1);
+    model_check(status == BRIDGE_OK || status == BRIDGE_ECANCELLED, "push");
+    bridge__interrupt_bind(NULL);
+  } else {
+    push(index, 0);
+  }
+}
+
 static void after_cancel(void)
 {
   bridge__interrupt_destroy(interrupt);
@@ -518,9 +706,9 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_batches", 3, before_wide, thread_batches, after},
     {"queue_batches_watched", 3, before_watched, thread_batches_watched,
      after_watched},
-    {"queue_close", 3, before_wide, thread_close, after_closed},
-    {"queue_close_watched", 3, before_watched, thread_close_watched,
-     after_closed},
+    {"queue_close", 3, before_close, thread_close, after_close},
+    {"queue_close_watched", 3, before_close_watched, thread_close_watched,
+     after_close},
     {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
     {"queue_room", 3, before_narrow, thread_room, after},
     {"queue_gives_up", 3, before_narrow, thread_gives_up, after_left},
@@ -529,11 +717,15 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_dropping", 3, before_dropping, thread_dropping, after_dropping},
     {"queue_unpop", 3, before_wide, thread_unpop, after},
     {"queue_unpop_aside", 2, before_wide, thread_unpop_aside, after},
+    {"queue_counted", 3, before_counted, thread_counted, after_left},
+    {"queue_put_back", 4, before_put_back, thread_put_back, after_left},
     {"queue_two_pop", 3, before_wide, thread_two_pop, after_left},
     {"queue_waker_closed", 3, before_watched, thread_waker_closed, after_left},
     {"queue_references", 3, before_references, thread_references,
      after_references},
     {"queue_cancel_pop", 3, before_cancel, thread_cancel_pop, after_cancel},
     {"queue_cancel_push", 2, before_cancel, thread_cancel_push, after_cancel},
+    {"queue_cancel_mark", 3, before_mark, thread_mark, after_cancel},
+    {"queue_waker_again", 2, before_again, thread_again, after_again},
     {NULL, 0, NULL, NULL, NULL},
 };

@@ -10,8 +10,8 @@ enum {
 
 static bridge_waker *waker;
 static int descriptor;
-static unsigned released; /* how often a callback waker was released */
-static unsigned called;
+static unsigned *called;  /* freed by the release */
+static unsigned released; /* how often that was */
 
 static void make(bridge_waker_kind kind)
 {
@@ -97,6 +97,25 @@ static void thread_work(unsigned index)
 static void after_work(void)
 {
   model_check(done == WORKERS, "work was missed");
+  bridge__free(work);
+  drop();
+}
+
+/* ---- A wait alone: what the first raise tells is there ---- */
+
+static void thread_told(unsigned index)
+{
+  if (index == 0) {
+    tell(index);
+    return;
+  }
+  model_check(bridge_waker_wait(waker, -1) == BRIDGE_OK, "a wait failed");
+  look();
+  model_check(done == 1, "woken, and does not see why");
+}
+
+static void after_told(void)
+{
   bridge__free(work);
   drop();
 }
@@ -222,23 +241,23 @@ static void after_references(void)
 
 static void call(void *user)
 {
-  model_check(user == &called, "somebody else's user");
+  model_check(user == called, "somebody else's user");
   model_yield();
-  model_check(released == 0, "called after the release");
-  called++;
+  model_check(*(unsigned *)user == 1, "a user that is gone");
 }
 
 static void release(void *user)
 {
-  (void)user;
+  bridge__free(user);
   released++;
 }
 
 static void before_callback(void)
 {
-  called = 0;
+  called = bridge__allocate(sizeof *called);
+  *called = 1;
   released = 0;
-  model_check(bridge_waker_create_callback(&waker, call, &called, release) ==
+  model_check(bridge_waker_create_callback(&waker, call, called, release) ==
                   BRIDGE_OK,
               "no waker");
 }
@@ -301,6 +320,7 @@ static void after_cancel(void)
 
 const model_scenario model_waker_scenarios[] = {
     {"waker_condition", 3, before_work_condition, thread_work, after_work},
+    {"waker_told", 2, before_work_condition, thread_told, after_told},
     {"waker_descriptor", 3, before_work_descriptor, thread_work, after_work},
     {"waker_watched", 3, before_work_descriptor, thread_watched, after_work},
     {"waker_balance", 3, before_descriptor, thread_balance, after_balance},
