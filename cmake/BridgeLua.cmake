@@ -30,14 +30,13 @@ set(lua_core
 list(TRANSFORM lua_core PREPEND "${BRIDGE_LUA_SOURCE}/")
 list(TRANSFORM lua_core APPEND ".c")
 
-add_library(bridge_lua_built SHARED EXCLUDE_FROM_ALL ${lua_core})
+add_library(bridge_lua_built SHARED ${lua_core})
 target_include_directories(bridge_lua_built SYSTEM PUBLIC
                            "${BRIDGE_LUA_SOURCE}")
 target_compile_definitions(bridge_lua_built PRIVATE
   LUA_USE_LINUX LUA_COMPAT_5_3 LUA_USE_APICHECK LUAI_ASSERT)
 target_link_libraries(bridge_lua_built PRIVATE m ${CMAKE_DL_LIBS})
-add_executable(bridge_lua_interpreter EXCLUDE_FROM_ALL
-               "${BRIDGE_LUA_SOURCE}/lua.c")
+add_executable(bridge_lua_interpreter "${BRIDGE_LUA_SOURCE}/lua.c")
 target_compile_definitions(bridge_lua_interpreter PRIVATE LUA_USE_POSIX)
 target_link_libraries(bridge_lua_interpreter PRIVATE bridge_lua_built)
 # ThreadSanitizer knows longjmp, but not _longjmp: each error would leave its

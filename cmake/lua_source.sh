@@ -42,7 +42,8 @@ apt() {
   apt-get -q -o Dir::Etc::SourceList=/dev/null \
     -o Dir::Etc::SourceParts="$work/parts" -o Dir::State::Lists="$work/lists" \
     -o Dir::Cache="$work/cache" -o APT::Get::List-Cleanup=false \
-    -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=2 "$@"
+    -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=1 -o Acquire::http::Timeout=20 \
+    -o Acquire::https::Timeout=20 "$@"
 }
 
 version=$(dpkg-query -W -f '${source:Version}' liblua5.4-dev 2>/dev/null || true)
@@ -55,6 +56,7 @@ mv "$work"/all.* "$work/parts"
   apt source --download-only "lua5.4${version:+=$version}" ||
     apt source --download-only lua5.4
 } >"$folder/fetch.log" 2>&1 || trouble "apt-get has none; see $folder/fetch.log"
+# apt has checked the sums.
 dpkg-source --no-check -x "$work"/*.dsc "$work/lua" >>"$folder/fetch.log" 2>&1 ||
   trouble "dpkg-source failed; see $folder/fetch.log"
 rm -rf -- "$folder/lua"
