@@ -2,6 +2,7 @@
 #include <ck_ring.h>
 
 typedef void *item_link;
+#define ITEM_IS_NUMBER 1
 
 #include "queue_item.h"
 

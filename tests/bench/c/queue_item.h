@@ -1,11 +1,17 @@
-/* What queues of pointers move: a number, and whatever the queue wants to have
-   embedded (ITEM_LINK).  Define `item_link` before. */
+/* What the other queues move.  Where the queue has links in its items, `item_link`
+   is defined before, and an item is written, sent and read.  The others carry the
+   number itself instead of a pointer, since they can, and nobody reads through it;
+   only what is fresh is a real item there, too. */
 #ifndef BENCH_QUEUE_ITEM_H
 #define BENCH_QUEUE_ITEM_H
 
 #include "bench.h"
 
 #include <stdbool.h>
+
+#ifndef ITEM_IS_NUMBER
+#define ITEM_IS_NUMBER 0
+#endif
 
 typedef struct item {
   item_link link; /* first */
@@ -27,9 +33,25 @@ static inline void item_free(item *what)
   free(what);
 }
 
-static inline void item_again(item *what, int64_t value)
+#if ITEM_IS_NUMBER
+
+static inline item *item_again(item *what, int64_t value)
+{
+  (void)what;
+  return (item *)(uintptr_t)(value + 1); /* not NULL */
+}
+
+static inline int64_t item_value(const item *what, bool fresh)
+{
+  return fresh ? what->value : (int64_t)(uintptr_t)what - 1;
+}
+
+#else
+
+static inline item *item_again(item *what, int64_t value)
 {
   what->value = value;
+  return what;
 }
 
 static inline int64_t item_value(const item *what, bool fresh)
@@ -37,5 +59,7 @@ static inline int64_t item_value(const item *what, bool fresh)
   (void)fresh;
   return what->value;
 }
+
+#endif
 
 #endif

@@ -7,6 +7,7 @@
 #include <vector>
 
 typedef void *item_link;
+#define ITEM_IS_NUMBER 1
 
 #include "queue_item.h"
 

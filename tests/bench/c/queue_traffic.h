@@ -7,8 +7,12 @@
        queue_push     appends items of one producer; how many were taken
        queue_pop      takes at most so many; 0 if it waits and nothing came
        item_make, item_free
-       item_again     an item that came back is to be sent again
+       item_again     an item that came back is to be sent again, or what is
+                      sent in its place
        item_value     what was given to item_make, or item_again
+
+   What comes back is told in batches, and a producer waits for room for many: so
+   the two sides meet in the queue, and hardly ever here.
 
    A value is a number of the producer, times 64, and the producer.  Every
    producer has a window: so many of its items may be under way.  Items that are
@@ -27,7 +31,8 @@ enum {
   POP_BATCH = 256,
   PUSH_BATCH = 64,
   SPINS = 200,
-  UNDER_WAY = 4096, /* in all: ours are then as large as a core's cache */
+  RETURN_BATCH = 32, /* what comes back is told so often, or when all came */
+  UNDER_WAY = 16384, /* in all: a quarter of what our queue holds */
   PAIRS = 4000000
 };
 
@@ -44,7 +49,7 @@ typedef struct manner {
 /* One producer.  The words of the two sides are lines apart. */
 typedef struct lane {
   uint64_t returned __attribute__((aligned(128))); /* by the consumer */
-  uint64_t expected;                               /* the consumer's */
+  uint64_t expected __attribute__((aligned(128))); /* the consumer's */
   uint64_t sent __attribute__((aligned(128)));
   unsigned number;
   item **window;
@@ -89,9 +94,7 @@ static inline item *next_item(lane *self, uint64_t number, bool fresh)
   if (fresh) {
     return item_make(value);
   }
-  item *what = self->window[number % window_size];
-  item_again(what, value);
-  return what;
+  return item_again(self->window[number % window_size], value);
 }
 
 static inline void send_some(lane *self, size_t count, bool fresh)
@@ -113,18 +116,17 @@ static inline void send_some(lane *self, size_t count, bool fresh)
 
 static inline void produce(lane *self, size_t most, bool fresh)
 {
-  uint64_t open = 0;
+  const size_t enough = window_size / 4 > most ? window_size / 4 : most;
   unsigned times = 0;
   for (;;) {
-    if (open < most) {
-      open = room(self);
-    }
-    if (open < most) {
+    uint64_t open = room(self);
+    if (open < enough) {
       idle(&times);
       continue;
     }
-    send_some(self, most, fresh);
-    open -= most;
+    for (; open >= most; open -= most) {
+      send_some(self, most, fresh);
+    }
   }
 }
 
@@ -153,8 +155,16 @@ static inline void settle(item *what, bool fresh)
     bench_check(value / PRODUCERS_MOST == from->expected, "not in order");
     item_free(what);
   }
-  from->expected++;
-  __atomic_store_n(&from->returned, from->expected, __ATOMIC_RELEASE);
+  if (++from->expected % RETURN_BATCH == 0) {
+    __atomic_store_n(&from->returned, from->expected, __ATOMIC_RELEASE);
+  }
+}
+
+static void return_all(size_t producers)
+{
+  for (size_t i = 0; i < producers; i++) {
+    __atomic_store_n(&lanes[i].returned, lanes[i].expected, __ATOMIC_RELEASE);
+  }
 }
 
 static inline int64_t consume(size_t most,
@@ -175,6 +185,7 @@ static inline int64_t consume(size_t most,
     if (taken > 0) {
       times = 0;
     } else {
+      return_all(crew.count);
       idle(&times);
     }
     if (turn % 256 == 0) {
@@ -193,7 +204,8 @@ static int64_t consumer(int64_t *took)
                          : consume(1, false, true, took);
   }
   if (chosen->pop_most > 1) {
-    return consume(POP_BATCH, false, false, took);
+    return chosen->waits ? consume(POP_BATCH, true, false, took)
+                         : consume(POP_BATCH, false, false, took);
   }
   return chosen->waits ? consume(1, true, false, took)
                        : consume(1, false, false, took);
@@ -253,7 +265,9 @@ int main(int argc, char **argv)
       {"again", {false, false, 1, 1}},
       {"again-wait", {false, true, 1, 1}},
       {"batch", {false, false, 1, POP_BATCH}},
+      {"batch-wait", {false, true, 1, POP_BATCH}},
       {"bulk", {false, false, PUSH_BATCH, POP_BATCH}},
+      {"bulk-wait", {false, true, PUSH_BATCH, POP_BATCH}},
       {"fresh", {true, false, 1, 1}},
       {"fresh-wait", {true, true, 1, 1}},
   };
@@ -264,14 +278,14 @@ int main(int argc, char **argv)
   size_t producers = (size_t)bench_argument(argc, argv, 2, 1);
   bench_check(producers <= PRODUCERS_MOST, "too many producers");
   window_size = (size_t)bench_argument(argc, argv, 3, UNDER_WAY) / producers;
-  bench_check(window_size >= PUSH_BATCH, "the window is too small");
+  bench_check(window_size >= 2 * PUSH_BATCH, "the window is too small");
   for (size_t i = 0; i < sizeof manners / sizeof *manners; i++) {
     if (strcmp(manners[i].name, wanted) == 0) {
       chosen = &manners[i].how;
       return many_threads(producers);
     }
   }
-  fprintf(stderr, "pair, or: again, again-wait, batch, bulk, fresh, fresh-wait "
+  fprintf(stderr, "pair, or: again, batch, bulk, fresh, each also with -wait, "
                   "[PRODUCERS [UNDER_WAY]]\n");
   return BENCH_USAGE;
 }

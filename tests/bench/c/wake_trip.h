@@ -6,6 +6,8 @@
        wake_send(side)    wakes that side
        wake_receive(side) waits, on that side, until it was woken once
 
+   Each side has a core to itself, where there are two.
+
    `trip` prints the median of a round trip, both sides waiting for nothing else.
    `parked` prints the median of one way to a side that has gone to sleep: before
    each send the sender does something else for long enough. */
@@ -13,6 +15,8 @@
 #define BENCH_WAKE_TRIP_H
 
 #include "bench.h"
+
+#include <sched.h>
 
 enum {
   TRIPS = 20000,
@@ -28,6 +32,22 @@ enum {
 static double samples[TRIPS];
 static int64_t sent_at; /* written before each send, read after it came */
 static int stop;        /* so, too */
+
+/* The n-th of the cores that the program may use, if it has so many. */
+static void take_core(size_t index)
+{
+  cpu_set_t cores;
+  bench_check(sched_getaffinity(0, sizeof cores, &cores) == 0, "no affinity");
+  for (size_t core = 0; core < CPU_SETSIZE; core++) {
+    if (CPU_ISSET(core, &cores) && index-- == 0) {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(core, &one);
+      bench_check(sched_setaffinity(0, sizeof one, &one) == 0, "no core");
+      return;
+    }
+  }
+}
 
 static inline void work_for(int64_t nanoseconds)
 {
@@ -61,6 +81,7 @@ static inline void say_stop(void)
 
 static void *answer(void *unused)
 {
+  take_core(1);
   for (;;) {
     wake_receive(1);
     if (stopped()) {
@@ -91,6 +112,7 @@ static size_t ask(void)
 
 static void *answer_parked(void *unused)
 {
+  take_core(1);
   for (;;) {
     wake_receive(1);
     if (stopped()) {
@@ -122,6 +144,7 @@ static int run(void *(*other)(void *), size_t (*mine)(void))
   wake_open();
   pthread_t thread;
   bench_check(pthread_create(&thread, NULL, other, NULL) == 0, "no thread");
+  take_core(0); /* not before: threads inherit it */
   size_t count = mine();
   pthread_join(thread, NULL);
   return bench_print(bench_median(samples, count) / 1000);
