@@ -51,6 +51,11 @@ void bridge__interrupt_request(bridge__interrupt *interrupt)
   bridge__mutex_unlock(&interrupt->mutex);
 }
 
+bool bridge__interruptible(void)
+{
+  return current() != NULL;
+}
+
 bool bridge__interrupted(void)
 {
   bridge__interrupt *interrupt = current();

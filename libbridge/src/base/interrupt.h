@@ -30,6 +30,9 @@ bridge__interrupt *bridge__interrupt_bind(bridge__interrupt *interrupt);
    wake. */
 void bridge__interrupt_request(bridge__interrupt *interrupt);
 
+/* Whether the calling thread has one. */
+bool bridge__interruptible(void);
+
 /* Whether the calling thread's interrupt was requested. */
 bool bridge__interrupted(void);
 

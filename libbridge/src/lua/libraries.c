@@ -147,18 +147,26 @@ static int open_alone(lua_State *L)
   return code == LUA_OK ? 1 : lua_error(L);
 }
 
-static void push_opener(lua_State *L, bridge_state_open *open)
+/* The table of our own modules lives for ever, a host's need not. */
+static void push_opener(lua_State *L, const bridge_module *module, bool lives)
 {
-  bridge_state_open **box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = open;
+  if (lives) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&module->open);
+  } else {
+    bridge_state_open **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = module->open;
+  }
   lua_pushcclosure(L, open_alone, 1);
 }
 
-static void preload(lua_State *L, const bridge_module *modules, size_t count)
+static void preload(lua_State *L,
+                    const bridge_module *modules,
+                    size_t count,
+                    bool lives)
 {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   for (size_t i = 0; i < count; i++) {
-    push_opener(L, modules[i].open);
+    push_opener(L, &modules[i], lives);
     lua_setfield(L, -2, modules[i].name);
   }
   lua_pop(L, 1);
@@ -170,7 +178,7 @@ void bridge__libraries_open_builtin(lua_State *L)
   for (size_t i = 0; i < bridge__builtin_count; i++) {
     const bridge_module *module = &bridge__builtin_modules[i];
     if (lua_getfield(L, -1, module->name) == LUA_TNIL) {
-      push_opener(L, module->open);
+      push_opener(L, module, true);
       lua_pushstring(L, module->name);
       lua_call(L, 1, 1);
       lua_setfield(L, -3, module->name);
@@ -191,18 +199,50 @@ static void set_path(lua_State *L, const char *field, const char *value)
   lua_settop(L, 0);
 }
 
+/* The tables that the libraries fill, large enough: else they are made anew for
+   each doubling, which takes longer than to fill them. */
+static void make_tables(lua_State *L, unsigned set)
+{
+  enum {
+    OF_BASE = 25,     /* functions */
+    OF_THE_BRIDGE = 3 /* modules */
+  };
+  int count = 0;
+  for (unsigned rest = set; rest != 0; rest &= rest - 1) {
+    count++;
+  }
+  lua_createtable(L, 0, count + ((set & 1U) != 0 ? OF_BASE : 0));
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  lua_createtable(L, 0, count + OF_THE_BRIDGE);
+  lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
+/* As luaL_requiref does for each, but that it is known to be the first time. */
+static void open_standard(lua_State *L, unsigned set)
+{
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushglobaltable(L);
+  for (size_t i = 0; i < LIBRARY_COUNT; i++) {
+    if ((set & (1U << i)) != 0) {
+      lua_pushcfunction(L, libraries[i].open);
+      lua_pushstring(L, libraries[i].name);
+      lua_call(L, 1, 1);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, 1, libraries[i].name);
+      lua_setfield(L, 2, libraries[i].name);
+    }
+  }
+  lua_settop(L, 0);
+}
+
 void bridge__libraries_open(lua_State *L,
                             const bridge_state_options *options,
                             unsigned set)
 {
-  for (size_t i = 0; i < LIBRARY_COUNT; i++) {
-    if ((set & (1U << i)) != 0) {
-      luaL_requiref(L, libraries[i].name, libraries[i].open, 1);
-      lua_pop(L, 1);
-    }
-  }
-  preload(L, bridge__builtin_modules, bridge__builtin_count);
-  preload(L, options->modules, options->module_count);
+  make_tables(L, set);
+  open_standard(L, set);
+  preload(L, bridge__builtin_modules, bridge__builtin_count, true);
+  preload(L, options->modules, options->module_count, false);
   set_path(L, "path", options->path);
   set_path(L, "cpath", options->cpath);
   if (!options->binary_chunks) {

@@ -72,14 +72,24 @@ static void make_large_buffer(lua_State *L)
   lua_pop(L, 1);
 }
 
+/* Begin to count as if a cycle had just ended: the next one begins once as much
+   again was allocated. */
+static void begin_collecting(lua_State *L)
+{
+  lua_gc(L, LUA_GCRESTART);
+  lua_gc(L, LUA_GCSTEP, -lua_gc(L, LUA_GCCOUNT));
+}
+
 static int open_protected(lua_State *L)
 {
   const opening *o = lua_touserdata(L, 1);
   lua_settop(L, 0);
+  lua_gc(L, LUA_GCSTOP); /* there is no garbage yet */
   make_large_buffer(L);
   lua_pushlightuserdata(L, &o->state->closing);
   lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
   bridge__libraries_open(L, o->options, o->set);
+  begin_collecting(L);
   return 0;
 }
 

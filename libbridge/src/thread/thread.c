@@ -1,11 +1,11 @@
 /* Thread: an OS thread that can be joined with a timeout, on every system in the
    same way: by a mark of our own, and then by the system's join. */
+#include "thread/thread.h"
+
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "base/object.h"
 #include "platform/platform.h"
-
-#include <bridge/thread.h>
 
 #include <string.h>
 
@@ -76,8 +76,9 @@ static void run(void *user)
   bridge__mutex_lock(&thread->mutex);
   /* Publishes what the thread did, to who only asks whether it lives. */
   atomic_store_explicit(&thread->finished, true, memory_order_release);
-  bridge__condition_broadcast(&thread->changed);
   bridge__mutex_unlock(&thread->mutex);
+  /* Not before, or who is woken would wait once more. */
+  bridge__condition_broadcast(&thread->changed);
   bridge__release(thread);
 }
 
@@ -189,7 +190,8 @@ static bridge_status fate_of(const bridge_thread *thread)
 {
   switch (thread->fate) {
   case JOINED:
-    return BRIDGE_EALREADY;
+    /* Perhaps before its end: see bridge__thread_join. */
+    return finished(thread) ? BRIDGE_EALREADY : BRIDGE_ETIMEDOUT;
   case DETACHED:
     return BRIDGE_EDETACHED;
   case UNDECIDED:
@@ -261,6 +263,20 @@ bridge_status bridge_thread_join(bridge_thread *thread, int timeout_ms)
   return status;
 }
 
+bool bridge__thread_join(bridge_thread *thread)
+{
+  bridge__mutex_lock(&thread->mutex);
+  bool mine = thread->fate == UNDECIDED;
+  if (mine) {
+    thread->fate = JOINED;
+  }
+  bridge__mutex_unlock(&thread->mutex);
+  if (mine) {
+    bridge__native_join(&thread->native);
+  }
+  return mine;
+}
+
 bridge_status bridge_thread_detach(bridge_thread *thread)
 {
   if (thread == NULL) {
@@ -270,7 +286,8 @@ bridge_status bridge_thread_detach(bridge_thread *thread)
     return BRIDGE_EFORKED;
   }
   bridge__mutex_lock(&thread->mutex);
-  bridge_status status = fate_of(thread);
+  bridge_status status =
+      thread->fate == JOINED ? BRIDGE_EALREADY : BRIDGE_EDETACHED;
   if (thread->fate == UNDECIDED) {
     thread->fate = DETACHED;
     status = BRIDGE_OK;

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "queue/queue.h"
+#include "thread/thread.h"
 
 #include <limits.h>
 
@@ -83,6 +84,13 @@ static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
   return in_time ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
 }
 
+/* Nobody and nothing can break this wait, so one of the system's is enough. */
+static bool wait_simply(bridge_worker *worker, int timeout_ms)
+{
+  return timeout_ms < 0 && worker->drive == BRIDGE_DRIVE_THREAD &&
+         !bridge__interruptible() && bridge__thread_join(worker->thread);
+}
+
 static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
 {
   if (worker == bridge_worker_current()) {
@@ -92,8 +100,11 @@ static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
   if (stepped && timeout_ms != 0 && !has_ended(worker)) {
     return BRIDGE_EUNSUPPORTED;
   }
+  if (wait_simply(worker, timeout_ms)) {
+    return BRIDGE_OK;
+  }
   bridge_status status = wait_for_end(worker, timeout_ms);
-  if (status == BRIDGE_OK && !stepped) {
+  if (status == BRIDGE_OK && !stepped && !bridge__thread_join(worker->thread)) {
     /* It has only to return; afterwards no thread of the worker is left. */
     bridge_thread_join(worker->thread, -1);
   }

@@ -161,8 +161,9 @@ void bridge__worker_finish(bridge_worker *worker)
   close_state(worker);
   bridge__mutex_lock(&worker->mutex);
   bridge__worker_set_phase(worker, BRIDGE_WORKER_ENDED);
-  bridge__condition_broadcast(&worker->ended);
   bridge__mutex_unlock(&worker->mutex);
+  /* Not before, or who is woken would wait once more. */
+  bridge__condition_broadcast(&worker->ended);
   depart(before);
 }
 
