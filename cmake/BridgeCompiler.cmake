@@ -3,14 +3,14 @@
 
 # A ccache that cannot write its folder, as where the home is not writable,
 # compiles nothing: so it is tried, and each time anew.
-find_program(CCACHE ccache)
-mark_as_advanced(CCACHE)
+find_program(BRIDGE_CCACHE ccache)
+mark_as_advanced(BRIDGE_CCACHE)
 set(ccache_works FALSE)
-if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+if(BRIDGE_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   set(trial "${PROJECT_BINARY_DIR}/CMakeFiles/ccache")
   file(WRITE "${trial}.c" "int bridge_ccache_trial;\n")
   execute_process(
-    COMMAND "${CCACHE}" "${CMAKE_C_COMPILER}" -c "${trial}.c" -o "${trial}.o"
+    COMMAND "${BRIDGE_CCACHE}" "${CMAKE_C_COMPILER}" -c "${trial}.c" -o "${trial}.o"
     RESULT_VARIABLE failure OUTPUT_QUIET ERROR_QUIET)
   if(failure STREQUAL "0")
     set(ccache_works TRUE)
@@ -19,8 +19,8 @@ if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
   endif()
 endif()
 if(ccache_works)
-  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${BRIDGE_CCACHE}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${BRIDGE_CCACHE}")
 endif()
 
 if(BRIDGE_SANITIZE)

@@ -2,10 +2,10 @@
 include_guard(GLOBAL)
 
 find_package(PkgConfig REQUIRED)
-pkg_search_module(LUA54 REQUIRED IMPORTED_TARGET
+pkg_search_module(BRIDGE_LUA54 REQUIRED IMPORTED_TARGET GLOBAL
                   lua5.4 lua-5.4 lua54 "lua >= 5.4")
-if(LUA54_VERSION VERSION_LESS 5.4 OR NOT LUA54_VERSION VERSION_LESS 5.5)
-  message(FATAL_ERROR "Lua 5.4 is needed, but ${LUA54_VERSION} was found")
+if(BRIDGE_LUA54_VERSION VERSION_LESS 5.4 OR NOT BRIDGE_LUA54_VERSION VERSION_LESS 5.5)
+  message(FATAL_ERROR "Lua 5.4 is needed, but ${BRIDGE_LUA54_VERSION} was found")
 endif()
 
 add_library(bridge_lua INTERFACE)
@@ -14,9 +14,9 @@ add_library(bridge_lua INTERFACE)
 add_library(bridge_lua_headers INTERFACE)
 
 if(NOT BRIDGE_LUA_SOURCE)
-  target_link_libraries(bridge_lua INTERFACE PkgConfig::LUA54)
+  target_link_libraries(bridge_lua INTERFACE PkgConfig::BRIDGE_LUA54)
   target_include_directories(bridge_lua_headers SYSTEM INTERFACE
-                             ${LUA54_INCLUDE_DIRS})
+                             ${BRIDGE_LUA54_INCLUDE_DIRS})
   return()
 endif()
 

@@ -1,6 +1,22 @@
 # What can be chosen when the bridge is configured.
 
-option(BUILD_SHARED_LIBS "Build libbridge as a shared library" ON)
+# Read, and never set: it would decide about libraries of the project above.
+if(NOT DEFINED BUILD_SHARED_LIBS)
+  set(default_shared ON)
+else()
+  set(default_shared ${BUILD_SHARED_LIBS})
+endif()
+option(BRIDGE_SHARED "Build libbridge as a shared library" ${default_shared})
+if(PROJECT_IS_TOP_LEVEL OR NOT BRIDGE_SHARED)
+  set(default_static ON)
+else()
+  set(default_static OFF)
+endif()
+option(BRIDGE_STATIC "Build libbridge as a static library" ${default_static})
+if(NOT BRIDGE_SHARED AND NOT BRIDGE_STATIC)
+  message(FATAL_ERROR "BRIDGE_SHARED and BRIDGE_STATIC are both off")
+endif()
+option(BRIDGE_INSTALL "Install what is built" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_LUA "Build the Lua module" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_PYTHON "Build the Python package" ${PROJECT_IS_TOP_LEVEL})
 option(BRIDGE_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})

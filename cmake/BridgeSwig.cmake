@@ -36,7 +36,10 @@ function(bridge_swig_lua out)
   bridge_swig("${wrapper}" OPTIONS -lua -no-old-metatable-bindings
               -nomoduleglobal -module bridge_core)
   add_custom_target(bridge_lua_wrapper DEPENDS "${wrapper}")
-  set_source_files_properties("${wrapper}" PROPERTIES COMPILE_OPTIONS -w)
+  # Of what SWIG makes visible in every module, a static library shows nothing.
+  set_source_files_properties("${wrapper}" PROPERTIES
+    COMPILE_OPTIONS -w
+    COMPILE_DEFINITIONS luaopen_bridge_core_luacode=bridge__luacode)
   set(${out} "${wrapper}" PARENT_SCOPE)
 endfunction()
 
