@@ -86,6 +86,7 @@ PyObject *bridge__py_queue_push(bridge_queue *queue,
                                 PyObject *timeout);
 PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values);
 PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout);
+PyObject *bridge__py_queue_pop_or(bridge_queue *queue, PyObject *empty);
 PyObject *bridge__py_queue_discard(bridge_queue *queue);
 PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
                                      PyObject *limit,
@@ -124,6 +125,11 @@ PyObject *bridge__py_buffer_equals(const bridge_buffer *buffer,
                                    PyObject *other);
 PyObject *bridge__py_buffer_freeze(bridge_buffer *buffer);
 bridge_buffer *bridge__py_buffer_create(PyObject *source);
+
+/* ---- batch.c: messages that were popped together --------------------------- */
+
+/* An iterator over what is in the queue now; None if nothing is. */
+PyObject *bridge__py_queue_take(bridge_queue *queue);
 
 /* ---- state.c, call.c, function.c: Lua on a thread of Python ---------------- */
 

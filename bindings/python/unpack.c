@@ -257,6 +257,27 @@ static PyObject *result_of(PyObject *list)
   return PyList_AsTuple(list);
 }
 
+/* Most messages are one number or one text, which needs none of the above.  NULL
+   without an exception if it is something else. */
+static PyObject *unpack_simple(const bridge_reader *begin)
+{
+  bridge_reader reader = *begin;
+  bridge_value value;
+  if (bridge_reader_next(&reader, &value) != BRIDGE_OK) {
+    return NULL;
+  }
+  switch (value.type) {
+  case BRIDGE_TYPE_INTEGER:
+    return PyLong_FromLongLong(value.as.integer);
+  case BRIDGE_TYPE_FLOAT:
+    return PyFloat_FromDouble(value.as.number);
+  case BRIDGE_TYPE_STRING:
+    return bridge__py_decode(value.as.bytes.data, value.as.bytes.size);
+  default:
+    return NULL;
+  }
+}
+
 PyObject *bridge__py_unpack(const bridge_message *message)
 {
   unpacker self = {0};
@@ -264,6 +285,12 @@ PyObject *bridge__py_unpack(const bridge_message *message)
   if (status != BRIDGE_OK) {
     bridge__py_raise(status, NULL);
     return NULL;
+  }
+  if (bridge_message_count(message) == 1) {
+    PyObject *value = unpack_simple(&self.reader);
+    if (value != NULL || PyErr_Occurred()) {
+      return value;
+    }
   }
   self.result = PyList_New(0);
   if (self.result == NULL) {

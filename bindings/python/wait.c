@@ -221,6 +221,26 @@ PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout)
   return result;
 }
 
+/* Never waits; gives `empty` where there is nothing. */
+PyObject *bridge__py_queue_pop_or(bridge_queue *queue, PyObject *empty)
+{
+  bridge_message *message = NULL;
+  bridge_status status = bridge_queue_pop(queue, &message, 0);
+  if (status == BRIDGE_EEMPTY) {
+    return Py_NewRef(empty);
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  PyObject *result = bridge__py_unpack(message);
+  if (result == NULL) {
+    put_back(queue, &message);
+  }
+  bridge_message_release(message);
+  return result;
+}
+
 /* Nothing is read of it, so there is nothing that could be refused. */
 PyObject *bridge__py_queue_discard(bridge_queue *queue)
 {

@@ -124,6 +124,158 @@ def test_two_tasks_cannot_wait_for_one_queue(queue):
     run(main())
 
 
+def test_a_loop_that_breaks_leaves_what_it_did_not_get(queue):
+    async def main():
+        for i in range(1000):
+            queue.push(i)
+        seen = []
+        for stop in (0, 1, 300, 301, 999):
+            async for value in queue:
+                seen.append(value)
+                if value == stop:
+                    break
+            assert len(queue) == 999 - stop
+            assert seen == list(range(stop + 1))
+        queue.push("last")
+        assert await queue.apop() == "last"
+
+    run(main())
+
+
+def test_a_loop_that_fails_leaves_what_it_did_not_get(queue):
+    async def main():
+        for i in range(10):
+            queue.push(i)
+        with pytest.raises(ZeroDivisionError):
+            async for value in queue:
+                1 / value
+        assert queue.pop_batch(20) == list(range(1, 10))
+
+    run(main())
+
+
+def test_what_python_cannot_have_stays_in_front(queue):
+    async def main():
+        queue.push(1)
+        bridge.Worker("(...):push(print)", queue).join(timeout=30)
+        queue.push(3)
+        messages = queue.__aiter__()
+        assert await messages.__anext__() == 1
+        for _ in range(2):
+            with pytest.raises(bridge.NotShareableError):
+                await messages.__anext__()
+            assert len(queue) == 2
+        with pytest.raises(bridge.NotShareableError):
+            await queue.apop()
+        with pytest.raises(bridge.NotShareableError):
+            await queue.apop_batch(5)
+        assert queue.discard()
+        assert await messages.__anext__() == 3
+
+    run(main())
+
+
+def test_a_full_queue_does_not_starve_other_tasks(queue):
+    async def main():
+        turns = 0
+
+        async def other():
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        task = asyncio.ensure_future(other())
+        for i in range(10_000):
+            queue.push(i)
+        queue.close()
+        async for _ in queue:
+            pass
+        task.cancel()
+        return turns
+
+    assert run(main()) >= 10_000 // 256
+
+
+def test_a_cancelled_loop_loses_nothing(queue):
+    async def main():
+        seen = []
+
+        async def read():
+            async for value in queue:
+                seen.append(value)
+
+        for cancel_at in range(20):
+            task = asyncio.ensure_future(read())
+            queue.push(cancel_at)
+            for _ in range(cancel_at % 5):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        while len(queue):
+            seen.append(await queue.apop())
+        assert seen == list(range(20))
+
+    run(main())
+
+
+def test_messages_end_with_the_queue_and_not_before(queue):
+    async def main():
+        messages = queue.__aiter__()
+        assert messages.__aiter__() is messages
+        waiting = asyncio.ensure_future(messages.__anext__())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        queue.push("one")
+        assert await waiting == "one"
+        queue.push("two")
+        queue.close()
+        assert await messages.__anext__() == "two"
+        for _ in range(2):
+            with pytest.raises(StopAsyncIteration):
+                await messages.__anext__()
+
+    run(main())
+
+
+def test_apop_batch_takes_what_is_there(queue):
+    async def main():
+        with pytest.raises(bridge.Empty):
+            await queue.apop_batch(5, timeout=0)
+        with pytest.raises(bridge.Timeout):
+            await queue.apop_batch(5, timeout=0.01)
+        for i in range(8):
+            queue.push(i)
+        assert await queue.apop_batch(5) == [0, 1, 2, 3, 4]
+        assert await queue.apop_batch(5, timeout=1) == [5, 6, 7]
+        waiting = asyncio.ensure_future(queue.apop_batch(5))
+        await asyncio.sleep(0)
+        queue.push("x")
+        assert await waiting == ["x"]
+        for limit, error in ((0, bridge.InvalidError), ("x", TypeError)):
+            with pytest.raises(error):
+                await queue.apop_batch(limit)
+        queue.close()
+        with pytest.raises(bridge.Closed):
+            await queue.apop_batch(5)
+
+    run(main())
+
+
+def test_async_for_needs_a_descriptor():
+    async def main():
+        queue = bridge.Queue()
+        queue.push(1)
+        with pytest.raises(bridge.Unsupported, match="eventfd"):
+            async for _ in queue:
+                pass
+        assert len(queue) == 1
+
+    run(main())
+
+
 def test_add_reader_works_by_hand(queue):
     async def main():
         loop = asyncio.get_running_loop()

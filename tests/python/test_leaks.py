@@ -132,6 +132,38 @@ def test_a_value_that_python_cannot_have_leaves_nothing():
     assert len(queue) == 1
 
 
+def test_loops_leave_nothing():
+    import asyncio
+
+    async def main():
+        queue = bridge.Queue(waker="default")
+
+        async def read():
+            for i in range(10):
+                queue.push([i, "text"])
+            async for value in queue:
+                if value[0] == 7:
+                    break
+            assert len(await queue.apop_batch(10)) == 2
+            with pytest.raises(bridge.Empty):
+                await queue.apop(timeout=0)
+
+        for _ in range(20):
+            await read()
+        gc.collect()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(1000):
+                await read()
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+
+    assert asyncio.run(main()) < LEFT
+
+
 def test_calls_leave_nothing(service):
     def work():
         service.call("echo", {"k": [1, "text"]}, b"x")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import core as _core
-from .errors import Busy, Empty, Full, Timeout
+from .errors import Busy, Closed, Empty, Full, Timeout
 from .options import seconds
 
 if TYPE_CHECKING:
@@ -26,41 +26,108 @@ def _late() -> Timeout:
     return Timeout(_core.status_text(_core.ETIMEDOUT))
 
 
+_NOTHING: Any = object()  # stands for no message
+_NO_MESSAGES: Iterator[Any] = iter(())
+
+
 async def pop(queue: Queue, timeout: float | None) -> Any:
     """Pop a message as soon as there is one."""
+    pop_or = queue._core.pop_or
+    if timeout is None:
+        value = pop_or(_NOTHING)
+        while value is _NOTHING:
+            await _readable(queue, None)
+            value = pop_or(_NOTHING)
+        return value
     seconds("timeout", timeout)
-    loop = asyncio.get_running_loop()
-    descriptor = queue.fileno()
-    deadline = None if timeout is None else loop.time() + timeout
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        value = pop_or(_NOTHING)
+        if value is not _NOTHING:
+            return value
+        await _readable_until(queue, timeout, deadline)
+
+
+async def pop_batch(queue: Queue, limit: int, timeout: float | None) -> list[Any]:
+    """Pop as many messages as there are as soon as there is one."""
+    pop_list = queue._core.pop_list
+    seconds("timeout", timeout)
+    deadline = 0 if timeout is None else asyncio.get_running_loop().time() + timeout
     while True:
         try:
-            return queue.pop(timeout=0)
+            return pop_list(limit, 0)
         except Empty:
             if timeout == 0:
                 raise
-        left = None if deadline is None else deadline - loop.time()
-        if left is not None and left <= 0:
-            raise _late()
-        await _readable(loop, queue, descriptor, left)
+        if timeout is None:
+            await _readable(queue, None)
+        else:
+            await _readable_until(queue, timeout, deadline)
 
 
-async def _readable(
-    loop: asyncio.AbstractEventLoop,
-    queue: Queue,
-    descriptor: int,
-    timeout: float | None,
-) -> None:
+class Messages:
+    """What comes through a queue until it is closed and empty.
+
+    Takes what is there at once, and keeps what is not asked for yet; it goes back
+    to the queue when this object goes, as at the end of a loop that breaks.
+    """
+
+    __slots__ = ("_queue", "_batch")
+
+    def __init__(self, queue: Queue) -> None:
+        queue.fileno()  # raises where it could not wait
+        self._queue = queue
+        self._batch = _NO_MESSAGES
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Any:
+        for value in self._batch:
+            return value
+        return await self._refill()
+
+    async def _refill(self) -> Any:
+        queue = self._queue
+        self._batch = _NO_MESSAGES
+        await asyncio.sleep(0)  # others have a turn, however full the queue is
+        while True:
+            try:
+                batch = queue._core.take()
+            except Closed:
+                raise StopAsyncIteration from None
+            if batch is not None:
+                self._batch = batch
+                return next(batch)
+            await _readable(queue, None)
+
+
+async def _readable_until(queue: Queue, timeout: float, deadline: float) -> None:
+    if timeout == 0:
+        raise Empty(_core.status_text(_core.EEMPTY))
+    left = deadline - asyncio.get_running_loop().time()
+    if left <= 0:
+        raise _late()
+    await _readable(queue, left)
+
+
+async def _readable(queue: Queue, timeout: float | None) -> None:
     # A loop has one reader for a descriptor: a second task would take it away.
     if queue._waiter is not None:
         raise Busy("another task waits for this queue")
+    loop = asyncio.get_running_loop()
+    descriptor = queue.fileno()
     ready: asyncio.Future[None] = loop.create_future()
+    timer = None if timeout is None else loop.call_later(timeout, _finish, ready)
     queue._waiter = ready
     loop.add_reader(descriptor, _finish, ready)
     try:
-        await asyncio.wait([ready], timeout=timeout)
+        await ready
     finally:
         loop.remove_reader(descriptor)
         queue._waiter = None
+        if timer is not None:
+            timer.cancel()
 
 
 def _finish(ready: asyncio.Future[None]) -> None:

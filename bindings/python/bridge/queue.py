@@ -32,6 +32,20 @@ _POLICIES: dict[str, int] = {
 _FOR_EVER = -1
 
 
+def _aio() -> Any:
+    """The module, once it is needed: asyncio takes long to import."""
+    global _module
+    if _module is None:
+        from . import aio
+
+        _module = aio
+    return _module
+
+
+_module: Any = None
+_NOTHING: Any = object()  # stands for no message
+
+
 def _milliseconds(timeout: float | None) -> int:
     """For the library, which keeps the time-out for other languages."""
     timeout = seconds("timeout", timeout)
@@ -174,23 +188,35 @@ class Queue(Handle[_core.Queue]):
     async def apop(self, timeout: float | None = None) -> Any:
         """Like `pop`, for a task of asyncio.
 
-        Raises: also `Unsupported` if the queue's waker has no descriptor, and
-        `Busy` if another task waits for this queue.
+        Raises: also, if it has to wait, `Unsupported` where the queue's waker has
+        no descriptor, and `Busy` where another task waits for this queue.
 
         Thread safety: any thread that runs a loop; one caller at a time.
         """
-        from . import aio  # here, since asyncio takes long to import
+        if timeout is None:
+            value = self._core.pop_or(_NOTHING)
+            if value is not _NOTHING:
+                return value
+        return await _aio().pop(self, timeout)
 
-        return await aio.pop(self, timeout)
+    async def apop_batch(self, limit: int, timeout: float | None = None) -> list[Any]:
+        """Like `pop_batch`, for a task of asyncio: the quickest way to receive.
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        """Pop until the queue is closed and empty."""
-        while True:
-            try:
-                value = await self.apop()
-            except Closed:
-                return
-            yield value
+        Raises: like `apop`.
+
+        Thread safety: any thread that runs a loop; one caller at a time.
+        """
+        values: list[Any] = await _aio().pop_batch(self, limit, timeout)
+        return values
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        """Pop until the queue is closed and empty.
+
+        Some messages at a time leave the queue before you get them, one by one.
+        What you do not get goes back when the loop is left.
+        """
+        messages: AsyncIterator[Any] = _aio().Messages(self)
+        return messages
 
     # ---- The rest
 
