@@ -296,7 +296,8 @@ void bridge__service_refuse_all(bridge_worker *worker,
     refuse(request, status, bridge_error_retain(error));
   }
   bridge_status popped = BRIDGE_OK;
-  while (popped != BRIDGE_ECLOSED) {
+  /* Until it is closed and empty; or not ours, in the child of a fork. */
+  while (popped == BRIDGE_OK || popped == BRIDGE_EEMPTY) {
     popped = bridge_queue_pop(worker->inbox, &request, 0);
     if (popped == BRIDGE_EEMPTY) {
       bridge__yield(); /* a push was let in, and is not there yet */
