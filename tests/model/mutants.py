@@ -22,7 +22,79 @@ import tempfile
 # ---- Errors that one might make -------------------------------------------
 
 # Name, file, text, what comes in its place, and what the checker must say.
-SEEDS = []
+SEEDS = [
+    ("a push publishes nothing", "queue/mpsc.h",
+     "newest, memory_order_acq_rel,", "newest, memory_order_relaxed,",
+     "DATA RACE"),
+    ("arming overwrites what came after the last look", "queue/mpsc.h", """\
+  return atomic_compare_exchange_strong_explicit(
+             &list->head, &head, BRIDGE__ARMED, memory_order_release,
+             memory_order_relaxed) ||
+         head == BRIDGE__ARMED;
+""", """\
+  (void)head;
+  atomic_store_explicit(&list->head, BRIDGE__ARMED, memory_order_release);
+  return true;
+""", "LIVELOCK"),
+    ("the waker is cleared after arming", "queue/pop.c", """\
+    if (!cleared && bridge__waker_pending(queue->waker)) {
+      bridge_waker_clear(queue->waker);
+      cleared = true;
+    } else if (bridge__mpsc_arm(&queue->list)) {
+""", """\
+    if (bridge__mpsc_arm(&queue->list)) {
+      bridge_waker_clear(queue->waker);
+""", "DEADLOCK"),
+    ("what was cleared for nothing is not raised again", "queue/pop.c", """\
+  if (cleared) {
+    bridge_waker_raise(queue->waker);
+  }
+""", "", "USER ASSERT FAILED"),
+    ("a push looks only once whether the queue is closed", "queue/push.c", """\
+  uint64_t word = pushed(queue);
+  for (;;) {
+    if ((word & BRIDGE__CREDIT_CLOSED) != 0) {
+      return BRIDGE_ECLOSED;
+    }
+    const uint64_t old = known(queue);
+    const uint64_t next""", """\
+  uint64_t word = pushed(queue);
+  if ((word & BRIDGE__CREDIT_CLOSED) != 0) {
+    return BRIDGE_ECLOSED;
+  }
+  for (;;) {
+    const uint64_t old = known(queue);
+    const uint64_t next""", "USER ASSERT FAILED"),
+    ("the consumer looks who waits without a place in the order",
+     "queue/wait.c",
+     "atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel)",
+     "atomic_load_explicit(&queue->waiting, memory_order_acquire)",
+     "DEADLOCK"),
+    ("the oldest is dropped beside the consumer", "queue/push.c", """\
+  bridge__queue_borrow(queue);
+  bridge_message *message = bridge__queue_next(queue);
+""", """\
+  bridge_message *message = bridge__queue_next(queue);
+""", ""),
+    ("a waker ends while somebody is inside", "waker/waker.c",
+     "(before & BRIDGE__CLOSED) != 0 && before < 2 * BRIDGE__USER",
+     "(before & BRIDGE__CLOSED) != 0", "DATA RACE"),
+    ("a waker is unmarked before its signal is taken away", "waker/waker.c",
+     "if (mechanism->drain(waker) && unmark(waker)) {",
+     "const bool was_closed = unmark(waker);\n"
+     "  if (mechanism->drain(waker) && was_closed) {", "USER ASSERT FAILED"),
+    ("a raise of what is raised writes nothing", "waker/waker.c",
+     "bool raised = (state & BRIDGE__PENDING) != 0;",
+     "bool raised = (state & BRIDGE__PENDING) != 0;\n"
+     "    if (raised) {\n      return BRIDGE_OK;\n    }", "LOCK"),
+    ("a condition is signalled outside of its mutex", "waker/condition.c", """\
+  bridge__mutex_lock(&waker->as.sleep.mutex);
+  bridge__condition_broadcast(&waker->as.sleep.condition);
+  bridge__mutex_unlock(&waker->as.sleep.mutex);
+""", """\
+  bridge__condition_broadcast(&waker->as.sleep.condition);
+""", "DEADLOCK"),
+]
 
 # ---- Orders that may be weakened without an effect that is observable -----
 
@@ -208,12 +280,13 @@ def main():
     parser.add_argument("--checker", required=True)
     parser.add_argument("--iterations", type=int, default=4000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--compile", type=lambda text: text.split(";"))
-    parser.add_argument("--link", type=lambda text: text.split(";"))
-    parser.add_argument("--objects", type=lambda text: text.split(";"))
-    parser.add_argument("--product", type=lambda text: text.split(";"))
-    parser.add_argument("--built", type=lambda text: text.split(";"))
-    parser.add_argument("--files", type=lambda text: text.split(";"),
+    # Lists, with a bar between.
+    parser.add_argument("--compile", type=lambda text: text.split("|"))
+    parser.add_argument("--link", type=lambda text: text.split("|"))
+    parser.add_argument("--objects", type=lambda text: text.split("|"))
+    parser.add_argument("--product", type=lambda text: text.split("|"))
+    parser.add_argument("--built", type=lambda text: text.split("|"))
+    parser.add_argument("--files", type=lambda text: text.split("|"),
                         help="whose orders are weakened")
     options = parser.parse_args()
 
