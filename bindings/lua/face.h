@@ -40,6 +40,9 @@ bool bridge__face_handle(lua_State *L,
 /* The same, and raise the error. */
 void *bridge__face_check(lua_State *L, int index, bridge_handle_kind kind);
 
+/* The same of the first argument, in fewer steps, for calls that are made often. */
+void *bridge__face_self(lua_State *L, bridge_handle_kind kind);
+
 /* The place where a message object keeps its message, so that a call can take
    it. */
 bool bridge__face_message(lua_State *L, int index, bridge_message ***out);

@@ -159,6 +159,19 @@ void *bridge__face_check(lua_State *L, int index, bridge_handle_kind kind)
   return found->handle;
 }
 
+void *bridge__face_self(lua_State *L, bridge_handle_kind kind)
+{
+  if (lua_getmetatable(L, 1)) {
+    bool ours = lua_rawgetp(L, -1, &marker) != LUA_TNIL;
+    lua_pop(L, 2);
+    const object *found = ours ? lua_touserdata(L, 1) : NULL;
+    if (found != NULL && found->kind == kind && found->handle != NULL) {
+      return found->handle;
+    }
+  }
+  return bridge__face_check(L, 1, kind);
+}
+
 bool bridge__face_message(lua_State *L, int index, bridge_message ***out)
 {
   object *found = expect(L, index, BRIDGE__FACE_MESSAGE);

@@ -80,12 +80,64 @@ static int read_values(lua_State *L)
   return 1;
 }
 
+static bool push_light(lua_State *L, const bridge_value *value)
+{
+  switch (value->type) {
+  case BRIDGE_TYPE_INTEGER:
+    lua_pushinteger(L, value->as.integer);
+    return true;
+  case BRIDGE_TYPE_FLOAT:
+    lua_pushnumber(L, value->as.number);
+    return true;
+  case BRIDGE_TYPE_BOOLEAN:
+    lua_pushboolean(L, value->as.boolean);
+    return true;
+  case BRIDGE_TYPE_NIL:
+    lua_pushnil(L);
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* Values that take no memory are pushed without protection, which costs more than
+   they do.  False, and nothing is pushed, if there are others. */
+static bool unpack_light(lua_State *L,
+                         const bridge_message *message,
+                         int *count)
+{
+  enum {
+    MOST = 8,  /* values; every C function has room for more */
+    WIDTH = 9, /* bytes of the longest of them */
+  };
+  size_t values = bridge_message_count(message);
+  bridge_reader reader;
+  if (values > MOST || bridge_message_size(message) > values * WIDTH ||
+      bridge_reader_init(&reader, message) != BRIDGE_OK) {
+    return false;
+  }
+  int top = lua_gettop(L);
+  for (size_t i = 0; i < values; i++) {
+    bridge_value value;
+    if (bridge_reader_next(&reader, &value) != BRIDGE_OK ||
+        !push_light(L, &value)) {
+      lua_settop(L, top);
+      return false;
+    }
+  }
+  *count = (int)values;
+  return true;
+}
+
 /* Push the values.  On failure one string is pushed in their place. */
 static bridge_status unpack(lua_State *L,
                             const bridge_message *message,
                             bool packed,
                             int *count)
 {
+  if (!packed && unpack_light(L, message, count)) {
+    return BRIDGE_OK;
+  }
   reading wanted = {message, BRIDGE_OK, packed};
   int top = lua_gettop(L);
   lua_pushcfunction(L, read_values);
@@ -119,7 +171,7 @@ static int answered(lua_State *L,
 
 static int queue_push(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   bridge_message *message = pack(L, 2);
   bridge_status status = bridge_queue_push(queue, &message);
   bridge_message_release(message);
@@ -128,7 +180,7 @@ static int queue_push(lua_State *L)
 
 static int queue_push_timeout(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   int timeout_ms = 0;
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
@@ -158,7 +210,7 @@ static bridge_status received(lua_State *L,
 
 static int pop(lua_State *L, bool packed)
 {
-  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   int timeout_ms = 0;
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
@@ -229,7 +281,7 @@ static int read_batch(lua_State *L)
 static int queue_pop_batch(lua_State *L)
 {
   batch all;
-  all.queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  all.queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   lua_Integer limit = 64;
   int timeout_ms = 0;
   if ((!lua_isnoneornil(L, 2) &&
@@ -269,7 +321,7 @@ static bool begins_with_value(const bridge_message *message)
    and empty.  Other failures are raised: a loop has no place to return them. */
 static int next_message(lua_State *L, bool packed)
 {
-  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   bridge_message *message = NULL;
   bridge_status status = bridge_queue_pop(queue, &message, -1);
   if (status == BRIDGE_ECLOSED) {
@@ -314,7 +366,7 @@ static bridge_message *request(lua_State *L, int first)
 
 static int call(lua_State *L, int first, int timeout_ms)
 {
-  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
   bridge_message *asked = request(L, first);
   bridge_message *answer = NULL;
   bridge_error *error = NULL;
@@ -340,7 +392,7 @@ static int worker_call_timeout(lua_State *L)
 
 static int send(lua_State *L, int first, int timeout_ms)
 {
-  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
   bridge_message *asked = request(L, first);
   bridge_status status = bridge_worker_send(worker, &asked, timeout_ms);
   bridge_message_release(asked);
@@ -364,7 +416,7 @@ static int worker_send_timeout(lua_State *L)
 /* worker:request(answers, session, name, ...) */
 static int worker_request(lua_State *L)
 {
-  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
   bridge_queue *answers = bridge__face_check(L, 2, BRIDGE_HANDLE_QUEUE);
   lua_Integer session = 0;
   if (!bridge__face_integer(L, 3, LUA_MININTEGER, LUA_MAXINTEGER, &session)) {
@@ -381,7 +433,7 @@ static int worker_request(lua_State *L)
    text, code, error; or nil, text, code. */
 static int queue_pop_answer(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_check(L, 1, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   int timeout_ms = 0;
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
@@ -417,7 +469,7 @@ static int queue_pop_answer(lua_State *L)
 
 static int join(lua_State *L, bool packed)
 {
-  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
   int timeout_ms = 0;
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);

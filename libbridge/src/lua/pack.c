@@ -15,7 +15,22 @@
 /* What was written already: the address of a table, a function or an upvalue,
    and its number in the message.  Few are found by looking at all of them, many
    by hashing. */
-#define SEEN_FEW 8
+#define SEEN_FEW 16
+
+/* Containers within each other that need no memory of the heap. */
+#define FRAMES_FEW 8
+
+/* Deeper than this a map is counted before it is written.  A count that is
+   written afterwards makes all that is in the map move by a few bytes, which is
+   cheaper, but not when each level does so. */
+#define COUNTED_LATE 8
+
+/* Stack slots that one container needs: for its key and value; for the call that
+   finds handles or makes the text of an error. */
+#define SLOTS 10
+
+/* Elements that are taken from an array before the stack is cleared. */
+#define TOGETHER 8
 
 typedef struct entry {
   const void *key;
@@ -38,22 +53,26 @@ typedef struct frame {
   int top;
   bool in_value; /* MAP: the key is written, its value comes next */
   lua_Integer at;
-  lua_Integer count;
+  lua_Integer count;   /* MAP: of no use */
   const char *upvalue; /* FUNCTION: the name of the current one */
 } frame;
 
 typedef struct packer {
   lua_State *L;
   bridge_message *message;
+  int top; /* of the stack, before */
   lua_Alloc allocate;
   void *allocate_user;
   const void *globals;
   const bridge__handles *handles;
   seen containers;
   seen upvalues;
+  frame few[FRAMES_FEW];
   frame *frames;
   size_t depth;
   size_t capacity;
+  bool careful; /* look at all keys before a table is taken for an array */
+  bool again;   /* one was taken for an array and is none: be careful */
   char *dump;
   size_t dump_size;
   size_t dump_capacity;
@@ -96,6 +115,14 @@ static entry *probe(entry *table, size_t capacity, const void *key)
     at = (at + 1) & (capacity - 1);
   }
   return &table[at];
+}
+
+static void seen_nothing(seen *s)
+{
+  s->table = NULL;
+  s->capacity = 0;
+  s->used = 0;
+  s->next = 0;
 }
 
 static bool seen_find(const seen *s, const void *key, size_t *number)
@@ -153,26 +180,41 @@ static bridge_status seen_add(packer *p, seen *s, const void *key)
 
 /* ---- Frames ---- */
 
+static bool grow_frames(packer *p)
+{
+  size_t capacity = p->capacity * 2;
+  bool few = p->frames == p->few;
+  frame *frames =
+      resize(p, few ? NULL : p->frames, p->capacity * sizeof *frames,
+             capacity * sizeof *frames);
+  if (frames == NULL) {
+    return false;
+  }
+  if (few) {
+    memcpy(frames, p->few, sizeof p->few);
+  }
+  p->frames = frames;
+  p->capacity = capacity;
+  return true;
+}
+
 static bridge_status push_frame(packer *p,
                                 bridge_type kind,
                                 int object,
                                 lua_Integer count)
 {
-  if (p->depth == p->capacity) {
-    size_t capacity = p->capacity == 0 ? 16 : p->capacity * 2;
-    frame *frames = resize(p, p->frames, p->capacity * sizeof *frames,
-                           capacity * sizeof *frames);
-    if (frames == NULL) {
-      return BRIDGE_ENOMEM;
-    }
-    p->frames = frames;
-    p->capacity = capacity;
+  if (!lua_checkstack(p->L, SLOTS + TOGETHER) ||
+      (p->depth == p->capacity && !grow_frames(p))) {
+    return BRIDGE_ENOMEM;
   }
-  p->frames[p->depth++] = (frame){.kind = kind,
-                                  .object = object,
-                                  .top = lua_gettop(p->L),
-                                  .at = 0,
-                                  .count = count};
+  frame *f = &p->frames[p->depth++];
+  f->kind = kind;
+  f->object = object;
+  f->top = lua_gettop(p->L);
+  f->in_value = false;
+  f->at = 0;
+  f->count = count;
+  f->upvalue = NULL;
   return BRIDGE_OK;
 }
 
@@ -199,9 +241,8 @@ static bool deep_enough(packer *p)
 /* ---- Tables ---- */
 
 /* Whether the keys are exactly 1 to n, and how many there are. */
-static bool is_array(lua_State *L, int table, size_t *count)
+static bool is_array(lua_State *L, int table, lua_Unsigned n, size_t *count)
 {
-  lua_Unsigned border = lua_rawlen(L, table);
   bool array = true;
   *count = 0;
   lua_pushnil(L);
@@ -210,9 +251,59 @@ static bool is_array(lua_State *L, int table, size_t *count)
     ++*count;
     /* Below 1 wraps around to more than any border. */
     array = array && lua_isinteger(L, -1) &&
-            (lua_Unsigned)lua_tointeger(L, -1) - 1 < border;
+            (lua_Unsigned)lua_tointeger(L, -1) - 1 < n;
   }
-  return array && *count == border;
+  return array && *count == n;
+}
+
+static size_t count_keys(lua_State *L, int table)
+{
+  size_t count = 0;
+  int top = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    lua_settop(L, top + 1);
+    count++;
+  }
+  return count;
+}
+
+/* Whether a table is written as an array, and its count.
+
+   A table with n keys that has something under each of 1 to n is one.  So it is
+   enough to count the keys here: that there is no nil among the elements is seen
+   when they are written, and if there is one all is packed again, carefully. */
+static bool as_array(packer *p, int index, size_t *count)
+{
+  lua_Unsigned border = lua_rawlen(p->L, index);
+  if (p->careful) {
+    return is_array(p->L, index, border, count);
+  }
+  if (border == 0 && p->depth < COUNTED_LATE) {
+    lua_pushnil(p->L);
+    bool empty = lua_next(p->L, index) == 0;
+    lua_pop(p->L, empty ? 0 : 2);
+    *count = empty ? 0 : BRIDGE_COUNT_UNKNOWN;
+    return empty;
+  }
+  *count = count_keys(p->L, index);
+  return *count == border;
+}
+
+static bridge_status begin_table(packer *p, int index)
+{
+  size_t count = 0;
+  bool array = as_array(p, index, &count);
+  bridge_status status = array ? bridge_message_begin_array(p->message, count)
+                               : bridge_message_begin_map(p->message, count);
+  if (status == BRIDGE_OK) {
+    status = begun(p, array ? BRIDGE_TYPE_ARRAY : BRIDGE_TYPE_MAP, index,
+                   array ? (lua_Integer)count : 0);
+  }
+  if (status == BRIDGE_OK && !array) {
+    lua_pushnil(p->L); /* the key before the first */
+  }
+  return status;
 }
 
 static bridge_status pack_table(packer *p, int index)
@@ -225,22 +316,7 @@ static bridge_status pack_table(packer *p, int index)
   if (seen_find(&p->containers, identity, &number)) {
     return bridge_message_write_reference(p->message, number);
   }
-  if (deep_enough(p)) {
-    return BRIDGE_ELIMIT;
-  }
-  size_t count = 0;
-  bool array = is_array(p->L, index, &count);
-  bridge_status status = array ? bridge_message_begin_array(p->message, count)
-                               : bridge_message_begin_map(p->message, count);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
-  status = begun(p, array ? BRIDGE_TYPE_ARRAY : BRIDGE_TYPE_MAP, index,
-                 (lua_Integer)count);
-  if (status == BRIDGE_OK && !array) {
-    lua_pushnil(p->L); /* the key before the first */
-  }
-  return status;
+  return deep_enough(p) ? BRIDGE_ELIMIT : begin_table(p, index);
 }
 
 /* ---- Functions ---- */
@@ -372,40 +448,57 @@ static bridge_status pack_userdata(packer *p, int index)
 
 /* ---- Values ---- */
 
-static bridge_status pack_number(packer *p, int index)
+static bridge_status pack_number(lua_State *L,
+                                 int index,
+                                 bridge_message *message)
 {
-  if (lua_isinteger(p->L, index)) {
-    return bridge_message_write_integer(p->message, lua_tointeger(p->L, index));
+  if (lua_isinteger(L, index)) {
+    return bridge_message_write_integer(message, lua_tointeger(L, index));
   }
-  return bridge_message_write_float(p->message, lua_tonumber(p->L, index));
+  return bridge_message_write_float(message, lua_tonumber(L, index));
 }
 
-static bridge_status pack_string(packer *p, int index)
+static bridge_status pack_string(lua_State *L,
+                                 int index,
+                                 bridge_message *message)
 {
   size_t size = 0;
-  const char *data = lua_tolstring(p->L, index, &size);
-  return bridge_message_write_string(p->message, data, size);
+  const char *data = lua_tolstring(L, index, &size);
+  return bridge_message_write_string(message, data, size);
+}
+
+/* What holds nothing else, and is no object. */
+static bool is_plain(int type)
+{
+  return type == LUA_TNIL || type == LUA_TBOOLEAN || type == LUA_TNUMBER ||
+         type == LUA_TSTRING;
+}
+
+static bridge_status pack_plain(lua_State *L,
+                                int index,
+                                int type,
+                                bridge_message *message)
+{
+  switch (type) {
+  case LUA_TNUMBER:
+    return pack_number(L, index, message);
+  case LUA_TSTRING:
+    return pack_string(L, index, message);
+  case LUA_TBOOLEAN:
+    return bridge_message_write_boolean(message, lua_toboolean(L, index) != 0);
+  default:
+    return bridge_message_write_nil(message);
+  }
 }
 
 /* Write the value at an absolute stack index.  Of a container only the beginning
    is written: its frame is on top then. */
-static bridge_status pack_value(packer *p, int index)
+static bridge_status pack_value(packer *p, int index, int type)
 {
-  /* Enough for whatever one value pushes, and for the call that finds handles
-     or makes the text of an error. */
-  if (!lua_checkstack(p->L, 8)) {
-    return BRIDGE_ENOMEM;
+  if (is_plain(type)) {
+    return pack_plain(p->L, index, type, p->message);
   }
-  switch (lua_type(p->L, index)) {
-  case LUA_TNIL:
-    return bridge_message_write_nil(p->message);
-  case LUA_TBOOLEAN:
-    return bridge_message_write_boolean(p->message,
-                                        lua_toboolean(p->L, index) != 0);
-  case LUA_TNUMBER:
-    return pack_number(p, index);
-  case LUA_TSTRING:
-    return pack_string(p, index);
+  switch (type) {
   case LUA_TTABLE:
     return pack_table(p, index);
   case LUA_TFUNCTION:
@@ -428,30 +521,56 @@ static bridge_status end(packer *p)
   return bridge_message_end(p->message);
 }
 
-static bridge_status next_element(packer *p, frame *f)
+static bridge_status not_an_array(packer *p)
 {
-  lua_settop(p->L, f->top);
-  if (f->at == f->count) {
-    return end(p);
-  }
-  lua_rawgeti(p->L, f->object, ++f->at);
-  return pack_value(p, f->top + 1);
+  p->again = true;
+  return BRIDGE_ETYPE;
 }
 
+/* Elements, up to the first that is a container itself. */
+static bridge_status next_elements(packer *p, frame *f)
+{
+  lua_State *L = p->L;
+  bridge_status status = BRIDGE_OK;
+  int index = f->top + TOGETHER;
+  while (status == BRIDGE_OK && f->at < f->count) {
+    if (index == f->top + TOGETHER) {
+      lua_settop(L, f->top);
+      index = f->top;
+    }
+    index++;
+    int type = lua_rawgeti(L, f->object, ++f->at);
+    if (type == LUA_TNIL) {
+      return not_an_array(p);
+    }
+    if (!is_plain(type)) {
+      return pack_value(p, index, type);
+    }
+    status = pack_plain(L, index, type, p->message);
+  }
+  return status == BRIDGE_OK ? end(p) : status;
+}
+
+/* Keys and values, up to the first that is a container itself. */
 static bridge_status next_in_map(packer *p, frame *f)
 {
-  if (f->in_value) {
-    f->in_value = false;
-    lua_settop(p->L, f->top + 2);
-    f->at++;
-    return pack_value(p, f->top + 2);
+  lua_State *L = p->L;
+  for (;;) {
+    int index = f->top + (f->in_value ? 2 : 1);
+    lua_settop(L, index); /* the key stays, for the one behind it */
+    if (!f->in_value && lua_next(L, f->object) == 0) {
+      return end(p);
+    }
+    f->in_value = !f->in_value;
+    int type = lua_type(L, index);
+    if (!is_plain(type)) {
+      return pack_value(p, index, type);
+    }
+    bridge_status status = pack_plain(L, index, type, p->message);
+    if (status != BRIDGE_OK) {
+      return status;
+    }
   }
-  lua_settop(p->L, f->top + 1); /* the key stays, for the one behind it */
-  if (lua_next(p->L, f->object) == 0) {
-    return end(p);
-  }
-  f->in_value = true;
-  return pack_value(p, f->top + 1);
 }
 
 static bridge_status next_upvalue(packer *p, frame *f)
@@ -471,7 +590,7 @@ static bridge_status next_upvalue(packer *p, frame *f)
     return status;
   }
   f->upvalue = lua_getupvalue(p->L, f->object, (int)f->at);
-  return pack_value(p, f->top + 1);
+  return pack_value(p, f->top + 1, lua_type(p->L, f->top + 1));
 }
 
 static bridge_status step(packer *p)
@@ -479,7 +598,7 @@ static bridge_status step(packer *p)
   frame *f = &p->frames[p->depth - 1];
   switch (f->kind) {
   case BRIDGE_TYPE_ARRAY:
-    return next_element(p, f);
+    return next_elements(p, f);
   case BRIDGE_TYPE_MAP:
     return next_in_map(p, f);
   default:
@@ -489,15 +608,16 @@ static bridge_status step(packer *p)
 
 static bridge_status pack_all(packer *p, int first, int count, int *failed)
 {
-  for (int i = 0; i < count; i++) {
-    *failed = i;
-    bridge_status status = pack_value(p, first + i);
+  while (*failed < count) {
+    int index = first + *failed;
+    bridge_status status = pack_value(p, index, lua_type(p->L, index));
     while (status == BRIDGE_OK && p->depth > 0) {
       status = step(p);
     }
     if (status != BRIDGE_OK) {
       return status;
     }
+    ++*failed;
   }
   return BRIDGE_OK;
 }
@@ -608,14 +728,13 @@ static int push_text(lua_State *L)
   return 1;
 }
 
-static void fail(
-    packer *p, bridge_status status, const char *noun, int failed, int top)
+static void fail(packer *p, bridge_status status, const char *noun, int failed)
 {
   bridge__path path;
   bridge__path_begin(&path, noun, (size_t)failed + 1);
   describe(p, &path);
   bridge__path_end(&path, reason_of(p, status));
-  lua_settop(p->L, top);
+  lua_settop(p->L, p->top);
   /* Without memory for it this leaves Lua's own text, which says so. */
   lua_pushcfunction(p->L, push_text);
   lua_pushlightuserdata(p->L, &path);
@@ -628,8 +747,69 @@ static void finish(packer *p)
           p->containers.capacity * sizeof *p->containers.table);
   release(p, p->upvalues.table,
           p->upvalues.capacity * sizeof *p->upvalues.table);
-  release(p, p->frames, p->capacity * sizeof *p->frames);
+  if (p->frames != p->few) {
+    release(p, p->frames, p->capacity * sizeof *p->frames);
+  }
   release(p, p->dump, p->dump_capacity);
+}
+
+/* The values that hold nothing, up to the first that does.  Most messages have no
+   others, and need none of what follows. */
+static bridge_status pack_plain_ones(
+    lua_State *L, int first, int count, bridge_message *message, int *done)
+{
+  for (*done = 0; *done < count; ++*done) {
+    int type = lua_type(L, first + *done);
+    if (!is_plain(type)) {
+      return BRIDGE_OK;
+    }
+    bridge_status status = pack_plain(L, first + *done, type, message);
+    if (status != BRIDGE_OK) {
+      return status;
+    }
+  }
+  return BRIDGE_OK;
+}
+
+/* Not set to zero as a whole, for it is large. */
+static void prepare(packer *p, lua_State *L, bridge_message *message)
+{
+  p->L = L;
+  p->message = message;
+  p->top = lua_gettop(L);
+  p->allocate = lua_getallocf(L, &p->allocate_user);
+  p->handles = NULL;
+  seen_nothing(&p->containers);
+  seen_nothing(&p->upvalues);
+  p->frames = p->few;
+  p->depth = 0;
+  p->capacity = FRAMES_FEW;
+  p->careful = false;
+  p->again = false;
+  p->dump = NULL;
+  p->dump_size = 0;
+  p->dump_capacity = 0;
+  p->reason = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  p->globals = lua_topointer(L, -1);
+  lua_pop(L, 1);
+}
+
+/* The values from the `done`-th on.  `size` is what the message had before ours. */
+static bridge_status pack_from(
+    packer *p, int first, int count, size_t size, int *done)
+{
+  bridge_status status = size > 0 ? count_written(p) : BRIDGE_OK;
+  return status == BRIDGE_OK ? pack_all(p, first, count, done) : status;
+}
+
+static void start_again(packer *p, size_t size)
+{
+  finish(p);
+  lua_settop(p->L, p->top);
+  bridge_message_truncate(p->message, size);
+  prepare(p, p->L, p->message);
+  p->careful = true;
 }
 
 bridge_status bridge__pack(lua_State *L,
@@ -646,24 +826,26 @@ bridge_status bridge__pack_as(lua_State *L,
                               bridge_message *message,
                               const char *noun)
 {
-  int top = lua_gettop(L);
   size_t size = bridge_message_size(message);
-  packer p = {.L = L, .message = message};
-  p.allocate = lua_getallocf(L, &p.allocate_user);
-  int failed = 0;
-
-  bridge_status status = lua_checkstack(L, 8) ? BRIDGE_OK : BRIDGE_ENOMEM;
-  if (status == BRIDGE_OK && size > 0) {
-    status = count_written(&p);
+  first = lua_absindex(L, first);
+  int done = 0;
+  bridge_status status = pack_plain_ones(L, first, count, message, &done);
+  if (status == BRIDGE_OK && done == count) {
+    return BRIDGE_OK;
   }
+  bool room = lua_checkstack(L, SLOTS + TOGETHER);
+  packer p;
+  prepare(&p, L, message);
   if (status == BRIDGE_OK) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    p.globals = lua_topointer(L, -1);
-    lua_pop(L, 1);
-    status = pack_all(&p, lua_absindex(L, first), count, &failed);
+    status = room ? pack_from(&p, first, count, size, &done) : BRIDGE_ENOMEM;
+  }
+  if (p.again) {
+    start_again(&p, size);
+    done = 0;
+    status = pack_from(&p, first, count, size, &done);
   }
   if (status != BRIDGE_OK) {
-    fail(&p, status, noun, failed, top);
+    fail(&p, status, noun, done);
     bridge_message_truncate(message, size);
   }
   finish(&p);

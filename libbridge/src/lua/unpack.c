@@ -1,7 +1,9 @@
 /* Unpack: the values of a message into a state.
 
    May raise an error for lack of memory at any call into Lua, so all that it owns
-   stands on the Lua stack.  Below the values there are two helpers: a userdata
+   stands on the Lua stack.  A message is first read in the belief that it is not
+   deep and that nothing in it is named again.  If that turns out to be wrong it is
+   read from its beginning once more, with two helpers below the values: a userdata
    that is the stack of open containers, and a table of what references name. */
 #include "lua/path.h"
 #include "lua/values.h"
@@ -9,9 +11,19 @@
 #include <lauxlib.h>
 
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+/* How deep a message may be that is read without helpers. */
+#define LEVELS_FEW 8
+
+/* Stack slots for what a container holds while it is filled. */
+#define SLOTS 8
+
+/* Room on the stack is asked for once for so many values of the message. */
+#define TOGETHER 8
 
 /* A container that is being filled. */
 typedef struct level {
@@ -26,7 +38,10 @@ typedef struct unpacker {
   lua_State *L;
   const bridge_message *message;
   bridge_reader reader;
-  int base; /* helpers are above it */
+  int base;    /* helpers are above it */
+  int helpers; /* 0 or HELPERS */
+  bool again;  /* helpers are needed */
+  level few[LEVELS_FEW];
   level *levels;
   size_t depth;
   size_t capacity;
@@ -55,6 +70,10 @@ static bridge_status refuse(unpacker *u,
 
 static void remember_container(unpacker *u)
 {
+  if (u->helpers == 0) {
+    u->containers++;
+    return;
+  }
   if (lua_isnil(u->L, MADE(u))) {
     lua_newtable(u->L);
     lua_replace(u->L, MADE(u));
@@ -66,34 +85,52 @@ static void remember_container(unpacker *u)
 static void remember_upvalue(unpacker *u, const level *l)
 {
   lua_Integer key = -2 * (lua_Integer)u->upvalues++ - 1;
+  if (u->helpers == 0) {
+    return;
+  }
   lua_pushvalue(u->L, l->object);
   lua_rawseti(u->L, MADE(u), key);
   lua_pushinteger(u->L, (lua_Integer)l->next);
   lua_rawseti(u->L, MADE(u), key - 1);
 }
 
+static bridge_status ask_for_helpers(unpacker *u)
+{
+  u->again = true;
+  return BRIDGE_EBUSY;
+}
+
 /* ---- Levels ---- */
 
 static void grow_levels(unpacker *u)
 {
-  size_t capacity = u->capacity == 0 ? 8 : u->capacity * 2;
+  size_t capacity = u->capacity * 2;
   level *levels = lua_newuserdatauv(u->L, capacity * sizeof *levels, 0);
-  if (u->depth > 0) {
-    memcpy(levels, u->levels, u->depth * sizeof *levels);
-  }
+  memcpy(levels, u->levels, u->depth * sizeof *levels);
   lua_replace(u->L, LEVELS(u));
   u->levels = levels;
   u->capacity = capacity;
 }
 
 /* The container on top of the stack is filled from now on. */
-static void open_level(unpacker *u, bridge_type kind, size_t count)
+static bridge_status open_level(unpacker *u, bridge_type kind, size_t count)
 {
+  if (!lua_checkstack(u->L, SLOTS)) {
+    return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
+  }
   if (u->depth == u->capacity) {
+    if (u->helpers == 0) {
+      return ask_for_helpers(u);
+    }
     grow_levels(u);
   }
-  u->levels[u->depth++] = (level){
-      .kind = kind, .object = lua_gettop(u->L), .next = 1, .count = count};
+  level *l = &u->levels[u->depth++];
+  l->kind = kind;
+  l->object = lua_gettop(u->L);
+  l->next = 1;
+  l->count = count;
+  l->in_value = false;
+  return BRIDGE_OK;
 }
 
 static bool is_full(const level *l)
@@ -103,21 +140,28 @@ static bool is_full(const level *l)
 
 /* ---- Storing ---- */
 
-static bridge_status store_in_map(unpacker *u, level *l)
+static void store_in_map(unpacker *u, level *l)
 {
   if (l->in_value) {
     lua_rawset(u->L, l->object);
-    l->in_value = false;
     l->count--;
+  }
+  l->in_value = !l->in_value;
+}
+
+/* Only what has no identity can be no key. */
+static bridge_status check_key(unpacker *u, const bridge_value *value)
+{
+  const level *l = u->depth > 0 ? &u->levels[u->depth - 1] : NULL;
+  if (l == NULL || l->kind != BRIDGE_TYPE_MAP || l->in_value) {
     return BRIDGE_OK;
   }
-  if (lua_isnil(u->L, -1)) {
+  if (value->type == BRIDGE_TYPE_NIL) {
     return refuse(u, BRIDGE_ETYPE, "nil is no key");
   }
-  if (lua_type(u->L, -1) == LUA_TNUMBER && !lua_rawequal(u->L, -1, -1)) {
+  if (value->type == BRIDGE_TYPE_FLOAT && isnan(value->as.number)) {
     return refuse(u, BRIDGE_ETYPE, "not-a-number is no key");
   }
-  l->in_value = true;
   return BRIDGE_OK;
 }
 
@@ -130,7 +174,8 @@ static bridge_status store(unpacker *u)
   level *l = &u->levels[u->depth - 1];
   switch (l->kind) {
   case BRIDGE_TYPE_MAP:
-    return store_in_map(u, l);
+    store_in_map(u, l);
+    return BRIDGE_OK;
   case BRIDGE_TYPE_ARRAY:
     lua_rawseti(u->L, l->object, (lua_Integer)l->next++);
     return BRIDGE_OK;
@@ -161,8 +206,7 @@ static bridge_status read_table(unpacker *u, const bridge_value *value)
   lua_createtable(u->L, array ? size_hint(u, count, 1) : 0,
                   array ? 0 : size_hint(u, count, 2));
   remember_container(u);
-  open_level(u, value->type, count);
-  return BRIDGE_OK;
+  return open_level(u, value->type, count);
 }
 
 static bridge_status read_function(unpacker *u, const bridge_value *value)
@@ -184,14 +228,16 @@ static bridge_status read_function(unpacker *u, const bridge_value *value)
     return refuse(u, BRIDGE_ECORRUPT, "a function that does not load");
   }
   remember_container(u);
-  open_level(u, BRIDGE_TYPE_FUNCTION, value->as.count - 1);
-  return BRIDGE_OK;
+  return open_level(u, BRIDGE_TYPE_FUNCTION, value->as.count - 1);
 }
 
 static bridge_status read_reference(unpacker *u, const bridge_value *value)
 {
   if (value->as.index >= u->containers) {
     return refuse(u, BRIDGE_ECORRUPT, "a reference to nothing");
+  }
+  if (u->helpers == 0) {
+    return ask_for_helpers(u);
   }
   lua_rawgeti(u->L, MADE(u), (lua_Integer)value->as.index + 1);
   return store(u);
@@ -205,6 +251,9 @@ static bridge_status read_upvalue(unpacker *u, const bridge_value *value)
       value->as.index >= u->upvalues ||
       lua_upvalueid(u->L, l->object, (int)l->next) == NULL) {
     return refuse(u, BRIDGE_ECORRUPT, "an upvalue out of place");
+  }
+  if (u->helpers == 0) {
+    return ask_for_helpers(u);
   }
   lua_Integer key = -2 * (lua_Integer)value->as.index - 1;
   lua_rawgeti(u->L, MADE(u), key);
@@ -280,6 +329,16 @@ static void push_scalar(lua_State *L, const bridge_value *value)
   }
 }
 
+static bridge_status read_scalar(unpacker *u, const bridge_value *value)
+{
+  bridge_status status = check_key(u, value);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  push_scalar(u->L, value);
+  return store(u);
+}
+
 static bridge_status read_value(unpacker *u, const bridge_value *value)
 {
   switch (value->type) {
@@ -301,8 +360,7 @@ static bridge_status read_value(unpacker *u, const bridge_value *value)
   case BRIDGE_TYPE_POINTER:
     return read_pointer(u, value);
   default:
-    push_scalar(u->L, value);
-    return store(u);
+    return read_scalar(u, value);
   }
 }
 
@@ -321,15 +379,17 @@ static bridge_status close_levels(unpacker *u)
 static bridge_status step(unpacker *u)
 {
   if (u->depth == 0) {
-    u->argument = (size_t)(lua_gettop(u->L) - u->base - HELPERS) + 1;
+    bool room =
+        u->argument % TOGETHER != 0 || lua_checkstack(u->L, SLOTS + TOGETHER);
+    u->argument++;
+    if (!room) {
+      return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
+    }
   }
   bridge_value value;
   bridge_status status = bridge_reader_next(&u->reader, &value);
   if (status != BRIDGE_OK) {
     return status;
-  }
-  if (!lua_checkstack(u->L, 8)) {
-    return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
   }
   if (u->depth > 0 && value.type != BRIDGE_TYPE_UPVALUE) {
     const level *l = &u->levels[u->depth - 1];
@@ -370,7 +430,7 @@ static void describe(const unpacker *u, bridge__path *path)
 static bridge_status fail(unpacker *u, bridge_status status)
 {
   bridge__path path;
-  bridge__path_begin(&path, "argument", u->argument);
+  bridge__path_begin(&path, "argument", u->argument == 0 ? 1 : u->argument);
   describe(u, &path);
   bridge__path_end(&path,
                    u->reason == NULL ? bridge_status_text(status) : u->reason);
@@ -379,31 +439,52 @@ static bridge_status fail(unpacker *u, bridge_status status)
   return status;
 }
 
+/* All values of the message; BRIDGE_EEMPTY behind the last one. */
+static bridge_status read_all(unpacker *u, int helpers)
+{
+  if (helpers > 0) {
+    lua_settop(u->L, u->base + helpers);
+  }
+  u->helpers = helpers;
+  u->again = false;
+  u->levels = u->few;
+  u->depth = 0;
+  u->capacity = LEVELS_FEW;
+  u->containers = 0;
+  u->upvalues = 0;
+  u->argument = 0;
+  bridge_status status = bridge_reader_init(&u->reader, u->message);
+  while (status == BRIDGE_OK) {
+    status = step(u);
+  }
+  if (status == BRIDGE_EEMPTY && u->depth > 0) {
+    status = BRIDGE_ECORRUPT;
+  }
+  return status;
+}
+
 bridge_status bridge__unpack(lua_State *L,
                              const bridge_message *message,
                              int *count)
 {
   *count = 0;
-  unpacker u = {
-      .L = L, .message = message, .base = lua_gettop(L), .argument = 1};
-  luaL_checkstack(L, 8, NULL);
-  bridge_status status = bridge_reader_init(&u.reader, message);
-  if (status != BRIDGE_OK) {
-    return fail(&u, status);
+  unpacker u;
+  u.L = L;
+  u.message = message;
+  u.base = lua_gettop(L);
+  u.reason = NULL;
+  bridge_status status = read_all(&u, 0);
+  if (u.again) {
+    lua_settop(L, u.base);
+    status = read_all(&u, HELPERS);
   }
-  lua_settop(L, u.base + HELPERS);
-  do {
-    status = step(&u);
-  } while (status == BRIDGE_OK);
-
   if (status != BRIDGE_EEMPTY) {
     return fail(&u, status);
   }
-  if (u.depth > 0) {
-    return fail(&u, BRIDGE_ECORRUPT);
+  if (u.helpers > 0) {
+    lua_rotate(L, u.base + 1, -HELPERS);
+    lua_pop(L, HELPERS);
   }
-  lua_rotate(L, u.base + 1, -HELPERS);
-  lua_pop(L, HELPERS);
   *count = lua_gettop(L) - u.base;
   return BRIDGE_OK;
 }

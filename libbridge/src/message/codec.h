@@ -25,15 +25,55 @@
 
 /* ---- Out: each writes a header in its shortest form, returns its length ---- */
 
+/* Byte by byte, in the order of networks: compilers make one swap and one store
+   of each. */
+static inline void bridge__put16(unsigned char *out, uint64_t value)
+{
+  out[0] = (unsigned char)(value >> 8 & 0xff);
+  out[1] = (unsigned char)(value & 0xff);
+}
+
+static inline void bridge__put32(unsigned char *out, uint64_t value)
+{
+  out[0] = (unsigned char)(value >> 24 & 0xff);
+  out[1] = (unsigned char)(value >> 16 & 0xff);
+  out[2] = (unsigned char)(value >> 8 & 0xff);
+  out[3] = (unsigned char)(value & 0xff);
+}
+
+static inline void bridge__put64(unsigned char *out, uint64_t value)
+{
+  out[0] = (unsigned char)(value >> 56 & 0xff);
+  out[1] = (unsigned char)(value >> 48 & 0xff);
+  out[2] = (unsigned char)(value >> 40 & 0xff);
+  out[3] = (unsigned char)(value >> 32 & 0xff);
+  out[4] = (unsigned char)(value >> 24 & 0xff);
+  out[5] = (unsigned char)(value >> 16 & 0xff);
+  out[6] = (unsigned char)(value >> 8 & 0xff);
+  out[7] = (unsigned char)(value & 0xff);
+}
+
 static inline size_t bridge__put(unsigned char *out,
                                  unsigned type,
                                  uint64_t value,
                                  size_t width)
 {
   out[0] = (unsigned char)type;
-  for (size_t i = width; i > 0; i--) {
-    out[i] = (unsigned char)(value & 0xff);
-    value >>= 8;
+  switch (width) {
+  case 1:
+    out[1] = (unsigned char)(value & 0xff);
+    break;
+  case 2:
+    bridge__put16(out + 1, value);
+    break;
+  case 4:
+    bridge__put32(out + 1, value);
+    break;
+  case 8:
+    bridge__put64(out + 1, value);
+    break;
+  default: /* the type says all */
+    break;
   }
   return width + 1;
 }

@@ -81,18 +81,41 @@ static bool take(cursor *c, size_t size, const unsigned char **out)
   return true;
 }
 
+/* In the order of networks; compilers make one load and one swap of each. */
+static uint64_t number32(const unsigned char *bytes)
+{
+  return (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 |
+         (uint64_t)bytes[2] << 8 | (uint64_t)bytes[3];
+}
+
+static uint64_t number64(const unsigned char *bytes)
+{
+  return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 |
+         (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
+         (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 |
+         (uint64_t)bytes[6] << 8 | (uint64_t)bytes[7];
+}
+
 static bool take_number(cursor *c, size_t width, uint64_t *out)
 {
   const unsigned char *bytes = NULL;
   if (!take(c, width, &bytes)) {
     return false;
   }
-  uint64_t number = 0;
-  for (size_t i = 0; i < width; i++) {
-    number = number << 8 | bytes[i];
+  switch (width) {
+  case 1:
+    *out = bytes[0];
+    return true;
+  case 2:
+    *out = (uint64_t)bytes[0] << 8 | (uint64_t)bytes[1];
+    return true;
+  case 4:
+    *out = number32(bytes);
+    return true;
+  default:
+    *out = number64(bytes);
+    return true;
   }
-  *out = number;
-  return true;
 }
 
 static bool take_bytes(cursor *c,
@@ -255,18 +278,29 @@ static bool take_value(cursor *c, bridge__item *item)
   return take_by_form(c, first, item);
 }
 
-bridge_status bridge__decode(const unsigned char *data,
-                             size_t size,
-                             size_t position,
-                             bridge__item *item)
+static inline bridge_status decode(const unsigned char *data,
+                                   size_t size,
+                                   size_t position,
+                                   bridge__item *item)
 {
   cursor c = {.at = data + position, .left = size - position};
-  *item = (bridge__item){0};
+  /* What not every value sets. */
+  item->value.kind = 0;
+  item->value.as.unsigned_integer = 0;
+  item->children = 0;
   if (!take_value(&c, item)) {
     return BRIDGE_ECORRUPT;
   }
   item->next = size - c.left;
   return BRIDGE_OK;
+}
+
+bridge_status bridge__decode(const unsigned char *data,
+                             size_t size,
+                             size_t position,
+                             bridge__item *item)
+{
+  return decode(data, size, position, item);
 }
 
 /* ---- Values of ours -------------------------------------------------------------- */
@@ -386,22 +420,22 @@ static bridge_status decode_at(const bridge_message *message,
                                size_t position,
                                bridge__item *item)
 {
-  bridge_status status =
-      bridge__decode(message->data, message->size, position, item);
-  if (status == BRIDGE_OK) {
+  bridge_status status = decode(message->data, message->size, position, item);
+  if (status == BRIDGE_OK && item->value.type == BRIDGE_TYPE_EXTENSION) {
     status = bridge__decode_own(message->data, item);
   }
   return status;
 }
 
 /* The next value, without moving. */
-static bridge_status peek(const bridge_reader *reader, bridge__item *item)
+static inline bridge_status peek(const bridge_reader *reader,
+                                 bridge__item *item)
 {
   bridge_status status = check_reader(reader);
   if (status == BRIDGE_OK) {
     status = decode_at(reader->message, reader->position, item);
   }
-  if (status == BRIDGE_OK) {
+  if (status == BRIDGE_OK && item->value.type >= BRIDGE_TYPE_REFERENCE) {
     status = resolve(reader->message, &item->value);
   }
   return status;
@@ -417,10 +451,71 @@ bridge_status bridge_reader_init(bridge_reader *reader,
   return BRIDGE_OK;
 }
 
+/* The numbers and short strings that most messages are made of, ahead of all the
+   forms that there are.  False if it is something else, or malformed. */
+static bool take_number_value(const unsigned char *at,
+                              size_t left,
+                              bridge_value *value,
+                              size_t *taken)
+{
+  size_t width = forms[*at - 0xc0].width;
+  cursor c = {.at = at + 1, .left = left - 1};
+  uint64_t number = 0;
+  if (!take_number(&c, width, &number)) {
+    return false;
+  }
+  if (*at == 0xcb) {
+    set_float(value, number, width);
+  } else if (*at <= 0xcf) {
+    set_unsigned(value, number);
+  } else {
+    set_signed(value, number, width);
+  }
+  *taken = 1 + width;
+  return true;
+}
+
+static bool take_simple(const unsigned char *at,
+                        size_t left,
+                        bridge_value *value,
+                        size_t *taken)
+{
+  unsigned first = *at;
+  value->kind = 0;
+  if (first < 0x80 || first >= 0xe0) {
+    value->type = BRIDGE_TYPE_INTEGER;
+    value->as.integer = first < 0x80 ? (int64_t)first : (int64_t)first - 256;
+    *taken = 1;
+    return true;
+  }
+  if (first >= 0xcb && first <= 0xd3) {
+    return take_number_value(at, left, value, taken);
+  }
+  if (first < 0xa0 || first >= 0xc0 || (first & 0x1f) >= left) {
+    return false;
+  }
+  value->type = BRIDGE_TYPE_STRING;
+  value->as.bytes.data = (const char *)at + 1;
+  value->as.bytes.size = first & 0x1f;
+  *taken = 1 + (first & 0x1f);
+  return true;
+}
+
 bridge_status bridge_reader_next(bridge_reader *reader, bridge_value *value)
 {
   if (value == NULL) {
     return BRIDGE_EINVAL;
+  }
+  bridge_status ready = check_reader(reader);
+  if (ready != BRIDGE_OK) {
+    return ready;
+  }
+  const bridge_message *message = reader->message;
+  size_t taken = 0;
+  if (take_simple(message->data + reader->position,
+                  message->size - reader->position, value, &taken)) {
+    reader->position += taken;
+    return BRIDGE_OK;
   }
   bridge__item item;
   bridge_status status = peek(reader, &item);

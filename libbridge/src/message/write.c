@@ -22,7 +22,7 @@ static bool writable(const bridge_message *message)
 }
 
 /* Whether a value of this type may come next. */
-static bool admits(const bridge_message *message, bridge_type type)
+static inline bool admits(const bridge_message *message, bridge_type type)
 {
   if (!writable(message)) {
     return false;
@@ -38,7 +38,7 @@ static bool admits(const bridge_message *message, bridge_type type)
 }
 
 /* A value of this type is in the bytes now. */
-static void count_value(bridge_message *message, bridge_type type)
+static inline void count_value(bridge_message *message, bridge_type type)
 {
   bridge__open *open = innermost(message);
   if (open == NULL) {
@@ -90,6 +90,40 @@ static bridge_status write_header(bridge_message *message,
   return write_value(message, type, header, size, NULL, 0);
 }
 
+/* Nearly always there is room for any header and for what follows it: then both
+   are written where they belong.  NULL if there is not, or if the value may not
+   come here. */
+static inline unsigned char *in_place(const bridge_message *message,
+                                      bridge_type type,
+                                      size_t size)
+{
+  bool room = admits(message, type) &&
+              message->capacity - message->size >= BRIDGE__HEADER_MAX &&
+              message->capacity - message->size - BRIDGE__HEADER_MAX >= size;
+  return room ? message->data + message->size : NULL;
+}
+
+static bridge_status placed(bridge_message *message,
+                            bridge_type type,
+                            size_t size)
+{
+  message->size += size;
+  count_value(message, type);
+  return BRIDGE_OK;
+}
+
+static bridge_status write_byte(bridge_message *message,
+                                bridge_type type,
+                                unsigned char byte)
+{
+  unsigned char *at = in_place(message, type, 0);
+  if (at == NULL) {
+    return write_header(message, type, &byte, 1);
+  }
+  *at = byte;
+  return placed(message, type, 1);
+}
+
 /* What is wrong with the bytes that a caller gave, if anything. */
 static bridge_status check_bytes(const bridge_message *message,
                                  const void *data,
@@ -105,18 +139,21 @@ static bridge_status check_bytes(const bridge_message *message,
 
 bridge_status bridge_message_write_nil(bridge_message *message)
 {
-  return write_header(message, BRIDGE_TYPE_NIL, &(unsigned char){0xc0}, 1);
+  return write_byte(message, BRIDGE_TYPE_NIL, 0xc0);
 }
 
 bridge_status bridge_message_write_boolean(bridge_message *message, bool value)
 {
-  unsigned char byte = value ? 0xc3 : 0xc2;
-  return write_header(message, BRIDGE_TYPE_BOOLEAN, &byte, 1);
+  return write_byte(message, BRIDGE_TYPE_BOOLEAN, value ? 0xc3 : 0xc2);
 }
 
 bridge_status bridge_message_write_integer(bridge_message *message,
                                            int64_t value)
 {
+  unsigned char *at = in_place(message, BRIDGE_TYPE_INTEGER, 0);
+  if (at != NULL) {
+    return placed(message, BRIDGE_TYPE_INTEGER, bridge__put_integer(at, value));
+  }
   unsigned char header[BRIDGE__HEADER_MAX];
   size_t size = bridge__put_integer(header, value);
   return write_header(message, BRIDGE_TYPE_INTEGER, header, size);
@@ -124,6 +161,10 @@ bridge_status bridge_message_write_integer(bridge_message *message,
 
 bridge_status bridge_message_write_float(bridge_message *message, double value)
 {
+  unsigned char *at = in_place(message, BRIDGE_TYPE_FLOAT, 0);
+  if (at != NULL) {
+    return placed(message, BRIDGE_TYPE_FLOAT, bridge__put_float(at, value));
+  }
   unsigned char header[BRIDGE__HEADER_MAX];
   size_t size = bridge__put_float(header, value);
   return write_header(message, BRIDGE_TYPE_FLOAT, header, size);
@@ -136,6 +177,12 @@ bridge_status bridge_message_write_string(bridge_message *message,
   bridge_status status = check_bytes(message, data, size);
   if (status != BRIDGE_OK) {
     return status;
+  }
+  unsigned char *at = in_place(message, BRIDGE_TYPE_STRING, size);
+  if (at != NULL && size > 0) {
+    size_t begin = bridge__put_string(at, size);
+    memcpy(at + begin, data, size);
+    return placed(message, BRIDGE_TYPE_STRING, begin + size);
   }
   unsigned char header[BRIDGE__HEADER_MAX];
   size_t length = bridge__put_string(header, size);
