@@ -40,8 +40,9 @@ ROWS = [
         ours=counted("bridge"),
         baselines={"list, eventfd written each time": counted("eventfd")},
         aim=Aim("<=", 0.01),
-        note="two threads make messages as fast as they can; calls to wake and"
-        " to wait are counted, not those for memory.",
+        note="two threads make messages as fast as they can, so that the queue is"
+        " full most of the time; calls to wake and to wait are counted, on both"
+        " sides, not those for memory.",
     ),
     Row(
         what="wake: system calls per message under load, in a loop with poll()",
