@@ -14,6 +14,31 @@ typedef struct text {
   size_t size;
 } text;
 
+/* A pipe may keep us waiting, and a signal of the host break the wait: it is taken
+   up again. */
+static FILE *open_to_read(const char *path)
+{
+  FILE *file;
+  do {
+    file = fopen(path, "rb");
+  } while (file == NULL && errno == EINTR);
+  return file;
+}
+
+static size_t read_some(char *out, size_t size, FILE *file)
+{
+  size_t got = 0;
+  bool broken = true;
+  while (broken && got == 0) {
+    got = fread(out, 1, size, file);
+    broken = ferror(file) != 0 && errno == EINTR;
+    if (broken) {
+      clearerr(file);
+    }
+  }
+  return got;
+}
+
 static bool read_all(FILE *file, text *out)
 {
   size_t capacity = 0;
@@ -29,7 +54,7 @@ static bool read_all(FILE *file, text *out)
       }
       out->data = grown;
     }
-    got = fread(out->data + out->size, 1, capacity - out->size, file);
+    got = read_some(out->data + out->size, capacity - out->size, file);
     out->size += got;
   }
   return ferror(file) == 0;
@@ -53,7 +78,7 @@ static bridge_status read_file(const char *path,
                                text *out,
                                bridge_error **error)
 {
-  FILE *file = fopen(path, "rb");
+  FILE *file = open_to_read(path);
   if (file == NULL) {
     return unreadable(path, error);
   }
