@@ -26,7 +26,8 @@ typedef struct bridge_allocator {
 } bridge_allocator;
 
 /**
- * Replace malloc for the whole library.
+ * Replace malloc for the whole library, Lua states included, whose blocks then come
+ * from here one by one instead of from pages of their own.
  *
  * Once, and before anything else: blocks of one allocator must not reach
  * another, so the call is refused as soon as the library has allocated.
@@ -41,8 +42,9 @@ BRIDGE_API bridge_status
 bridge_set_allocator(const bridge_allocator *allocator);
 
 /**
- * Give recycled memory back to the allocator: what the calling thread keeps for
- * its next messages, and what threads that ended have left.
+ * Give recycled memory back: to the allocator what the calling thread keeps for
+ * its next messages, and what threads that ended have left; to the system the pages
+ * that Lua states have left.
  *
  * @threadsafety Any thread.
  */

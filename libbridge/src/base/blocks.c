@@ -4,6 +4,7 @@
    that keeping them costs no memory of its own. */
 #include "base/config.h"
 #include "base/memory.h"
+#include "base/pages.h"
 #include "platform/platform.h"
 
 enum {
@@ -160,8 +161,9 @@ void bridge_trim(void)
   for (;;) {
     magazine full = fetch();
     if (full.count == 0) {
-      return;
+      break;
     }
     destroy(&full);
   }
+  bridge__pages_trim();
 }

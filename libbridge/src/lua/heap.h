@@ -38,6 +38,7 @@ typedef struct bridge__heap {
   bool pages;           /* whether blocks come from pages of its own */
   bool closing;         /* small blocks need not be freed any more */
   size_t footprint;     /* bytes of all pages and large blocks */
+  size_t shed_below;    /* when to look for slabs that are not needed */
   bridge__run *runs;    /* all of them */
   bridge__slabs *slabs; /* NULL while the state is small; see slabs.c */
   size_t expected;      /* bytes of the first mixed pages */

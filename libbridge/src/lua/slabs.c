@@ -84,6 +84,9 @@ static bridge__run *add_run(bridge__heap *heap, size_t pages, unsigned kind)
   }
   heap->runs = run;
   heap->footprint += pages * BRIDGE__PAGE;
+  if (heap->shed_below < heap->footprint / 2) {
+    heap->shed_below = heap->footprint / 2;
+  }
   return run;
 }
 
@@ -328,16 +331,25 @@ void *bridge__slab_find(bridge__heap *heap, unsigned size_class)
   return next_slab(heap, size_class);
 }
 
-/* After a peak: long slabs that are empty, but were kept as current. */
+/* Whether an empty slab may stay for the next block of its class: it is little
+   beside the rest. */
+static bool may_stay(const bridge__heap *heap, const bridge__run *slab)
+{
+  return slab->pages == 1 || slab->pages * BRIDGE__PAGE * 32 <= heap->footprint;
+}
+
+/* After a peak: slabs that were kept when they were little beside the rest. */
 static void shed(bridge__heap *heap)
 {
+  heap->shed_below = 0; /* not again meanwhile */
   for (unsigned i = 0; i < BRIDGE__SIZE_CLASSES; i++) {
     bridge__run *slab = heap->slabs->current[i];
-    if (slab != NULL && slab->used == 0 && slab->pages > slab_pages(heap, i)) {
+    if (slab != NULL && slab->used == 0 && !may_stay(heap, slab)) {
       heap->slabs->current[i] = NULL;
       drop_run(heap, slab);
     }
   }
+  heap->shed_below = heap->footprint / 2;
 }
 
 void bridge__slab_turn(bridge__heap *heap, bridge__run *slab)
@@ -348,14 +360,15 @@ void bridge__slab_turn(bridge__heap *heap, bridge__run *slab)
     return;
   }
   if (slab == heap->slabs->current[slab->size_class]) {
-    return; /* its class will want it again */
-  }
-  if (!slab->full) {
+    if (may_stay(heap, slab)) {
+      return;
+    }
+    heap->slabs->current[slab->size_class] = NULL;
+  } else if (!slab->full) {
     unlink_partial(heap, slab);
   }
-  bool large = is_large(heap);
   drop_run(heap, slab);
-  if (large && !is_large(heap)) {
+  if (heap->footprint < heap->shed_below) {
     shed(heap);
   }
 }
