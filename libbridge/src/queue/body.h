@@ -54,7 +54,9 @@ struct bridge_queue {
   atomic_uint seat;
   atomic_uint_fast64_t popped; /* credit given back; written in the seat */
   bridge_node *oldest;         /* taken from the list; guarded by the seat */
-  unsigned spin;               /* guarded by the seat; 0 on one core */
+  bool spins;                  /* there is a second core */
+  unsigned spin_rest;  /* guarded by the seat: waits that will not spin */
+  unsigned spin_pause; /* guarded by the seat: how many after a failure */
 };
 
 /* What a message takes from the bounds. */

@@ -2,9 +2,14 @@
    makes sure that the next push wakes. */
 #include "queue/body.h"
 
+/* About what it costs to be woken on a core that had nothing to do: who spins so
+   long before it sleeps pays at most twice the least (Karlin et al., "Competitive
+   randomized algorithms for non-uniform problems", 1990). */
+#define SPIN_NS INT64_C(50000)
+
 enum {
-  SPIN_LEAST = 16, /* so that a queue that was idle can learn again */
-  SPIN_MOST = 1024 /* some ten microseconds, less than a sleep costs */
+  SPIN_APART = 16, /* most pauses between two looks */
+  SPIN_PAUSE = 256 /* most waits without, until it is tried again */
 };
 
 /* What a pop is asked for. */
@@ -82,20 +87,40 @@ static bridge_status take_or_arm(bridge_queue *queue, request *wanted)
 
 /* ---- Waiting ---- */
 
-/* Look for a while before going to sleep, longer where that has helped. */
-static void spin(bridge_queue *queue)
+/* Whether something came.  The looks are apart, since each takes the word away
+   from who pushes. */
+static bool spin(const bridge_queue *queue)
 {
-  if (queue->spin == 0) {
+  const int64_t end = bridge__now() + SPIN_NS;
+  unsigned apart = 1;
+  do {
+    for (unsigned i = 0; i < apart; i++) {
+      bridge__relax();
+    }
+    if (!bridge__mpsc_empty(&queue->list)) {
+      return true;
+    }
+    apart = apart < SPIN_APART ? apart * 2 : SPIN_APART;
+  } while (bridge__now() < end);
+  return false;
+}
+
+/* Look for a while before going to sleep, where that helps: after each time that
+   it did not, twice as many waits go without. */
+static void spin_if_it_pays(bridge_queue *queue)
+{
+  if (!queue->spins) {
     return; /* on one core nobody can push meanwhile */
   }
-  for (unsigned i = 0; i < queue->spin; i++) {
-    if (!bridge__mpsc_empty(&queue->list)) {
-      queue->spin = queue->spin * 2 > SPIN_MOST ? SPIN_MOST : queue->spin * 2;
-      return;
-    }
-    bridge__relax();
+  if (queue->spin_rest > 0) {
+    queue->spin_rest--;
+  } else if (spin(queue)) {
+    queue->spin_pause = 1;
+  } else {
+    queue->spin_rest = queue->spin_pause;
+    queue->spin_pause =
+        queue->spin_pause * 2 > SPIN_PAUSE ? SPIN_PAUSE : queue->spin_pause * 2;
   }
-  queue->spin = queue->spin / 2 < SPIN_LEAST ? SPIN_LEAST : queue->spin / 2;
 }
 
 /* Of an open queue: that its waker was closed does not close it. */
@@ -109,7 +134,7 @@ static bridge_status take_waiting(bridge_queue *queue,
                                   int timeout_ms)
 {
   const int64_t deadline = bridge__deadline(timeout_ms);
-  spin(queue);
+  spin_if_it_pays(queue);
   for (;;) {
     bridge_status status = take_or_arm(queue, wanted);
     if (status != BRIDGE_EEMPTY) {

@@ -6,7 +6,6 @@
 
 #define ITEMS_DEFAULT ((size_t)65536)
 #define BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
-#define SPIN_DEFAULT  64u
 
 /* ---- The seat ---- */
 
@@ -240,7 +239,8 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->seat, 0);
   atomic_init(&queue->popped, 0);
   bridge__mpsc_init(&queue->list, true);
-  queue->spin = bridge__native_cores() > 1 ? SPIN_DEFAULT : 0;
+  queue->spins = bridge__native_cores() > 1;
+  queue->spin_pause = 1;
   *out = queue;
   return BRIDGE_OK;
 }

@@ -3,7 +3,7 @@
 #define BRIDGE_WAKER_WAKER_H
 
 #include "base/object.h"
-#include "platform/platform.h"
+#include "platform/parking.h"
 
 #include <bridge/waker.h>
 
@@ -45,10 +45,7 @@ struct bridge_waker {
       int reading;
       int writing; /* may be the same */
     } file;
-    struct {
-      bridge__mutex mutex;
-      bridge__condition condition;
-    } sleep;
+    bridge__parking parking;
     struct {
       bridge_waker_callback *callback;
       bridge_waker_callback *release;
