@@ -200,7 +200,46 @@ static bridge_status take_answer(bridge_message **message,
   return status;
 }
 
-static bridge_status wait_for_answer(bridge_queue *answers,
+/* ---- Queues that callers wait at ----
+   One that is left after its answer has come is as good as new, and has learned
+   how long an answer takes: so it is kept for the next call. */
+
+static bridge_status borrow_queue(bridge_worker *worker, bridge_queue **out)
+{
+  bridge_queue *idle = NULL;
+  bridge__mutex_lock(&worker->mutex);
+  if (worker->idle_count > 0) {
+    idle = worker->idle[--worker->idle_count];
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  if (idle == NULL) {
+    return bridge_queue_create(out, NULL);
+  }
+  *out = idle;
+  return BRIDGE_OK;
+}
+
+static void give_queue_back(bridge_worker *worker, bridge_queue *queue)
+{
+  bridge__mutex_lock(&worker->mutex);
+  if (worker->idle_count < BRIDGE__IDLE_QUEUES) {
+    worker->idle[worker->idle_count++] = queue;
+    queue = NULL;
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  bridge_queue_release(queue);
+}
+
+void bridge__calls_free(bridge_worker *worker)
+{
+  while (worker->idle_count > 0) {
+    bridge_queue_release(worker->idle[--worker->idle_count]);
+  }
+}
+
+/* Takes the queue. */
+static bridge_status wait_for_answer(bridge_worker *worker,
+                                     bridge_queue *answers,
                                      int64_t deadline,
                                      bridge_message **answer,
                                      bridge_error **error)
@@ -208,12 +247,14 @@ static bridge_status wait_for_answer(bridge_queue *answers,
   bridge_message *message = NULL;
   bridge_status status =
       bridge_queue_pop(answers, &message, bridge__remaining(deadline));
+  if (status == BRIDGE_OK) {
+    give_queue_back(worker, answers);
+    return take_answer(&message, answer, error);
+  }
   /* An answer that comes from now on finds the queue closed. */
   bridge_queue_close(answers);
-  if (status == BRIDGE_EEMPTY) {
-    return BRIDGE_ETIMEDOUT;
-  }
-  return status == BRIDGE_OK ? take_answer(&message, answer, error) : status;
+  bridge_queue_release(answers);
+  return status == BRIDGE_EEMPTY ? BRIDGE_ETIMEDOUT : status;
 }
 
 bridge_error *bridge__worker_obituary(const bridge_worker *worker)
@@ -271,15 +312,16 @@ bridge_status bridge_worker_call(bridge_worker *worker,
   }
   int64_t deadline = bridge__deadline(timeout_ms);
   bridge_queue *answers;
-  status = bridge_queue_create(&answers, NULL);
+  status = borrow_queue(worker, &answers);
   if (status != BRIDGE_OK) {
     return status;
   }
   status = bridge_worker_request(worker, request, timeout_ms, answers, 0);
   if (status == BRIDGE_OK) {
-    status = wait_for_answer(answers, deadline, answer, error);
+    status = wait_for_answer(worker, answers, deadline, answer, error);
+  } else {
+    give_queue_back(worker, answers);
   }
-  bridge_queue_release(answers);
   return explain(worker, status, error);
 }
 

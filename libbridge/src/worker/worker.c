@@ -30,6 +30,7 @@ static void free_parts(bridge_worker *worker)
   bridge_error_release(worker->error);
   bridge_thread_release(worker->thread);
   bridge__free(worker->name);
+  bridge__calls_free(worker);
   bridge__interrupt_destroy(&worker->interrupt);
   bridge__condition_destroy(&worker->ended);
   bridge__mutex_destroy(&worker->mutex);

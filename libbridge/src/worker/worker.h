@@ -36,6 +36,9 @@ typedef struct bridge__reply {
   uint64_t session;
 } bridge__reply;
 
+/* Most queues that a worker keeps for the calls to come. */
+#define BRIDGE__IDLE_QUEUES 8
+
 /* What a coroutine waits for. */
 typedef enum bridge__wait {
   BRIDGE__WAIT_NOTHING, /* it is running, or ready to run */
@@ -100,6 +103,9 @@ struct bridge_worker {
   bridge_thread *thread; /* NULL for a host's worker */
   bridge__mutex mutex;
   bridge__condition ended;
+  /* Empty queues, at which callers have waited for their answers. */
+  bridge_queue *idle[BRIDGE__IDLE_QUEUES]; /* guarded by mutex */
+  size_t idle_count;                       /* guarded by mutex */
   bool closed;         /* guarded by mutex: the state is only the driver's */
   bridge_state *state; /* the driver's once it is closed; NULL once ended */
   size_t final_peak;   /* guarded by mutex */
@@ -135,6 +141,8 @@ static inline void bridge__worker_set_phase(bridge_worker *worker,
 /* Why a worker that has ended answers no more: what ended it, or NULL.  For its
    driver, and for all once it has ended. */
 bridge_error *bridge__worker_obituary(const bridge_worker *worker);
+/* Free the queues of calls that are over; nobody calls any more. */
+void bridge__calls_free(bridge_worker *worker);
 /* Answer with `reply->answer`, which holds the results.  Takes the reply. */
 void bridge__reply_results(bridge__reply **reply);
 /* Answer with a failure.  Takes both; error may be NULL. */
