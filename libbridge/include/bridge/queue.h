@@ -106,6 +106,10 @@ BRIDGE_API void bridge_queue_release(bridge_queue *queue);
 /**
  * Append a message; when there is no room, do what the queue's policy says.
  *
+ * Who waits for room is woken when a quarter of it is free, not for each
+ * message that leaves a full queue, and looks by itself from time to time, at
+ * least every 64 ms.
+ *
  * @param queue            the queue
  * @param[in,out] message  taken and set to NULL on success; else untouched
  * @return BRIDGE_OK; BRIDGE_EFULL; BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED, also when
@@ -156,6 +160,10 @@ BRIDGE_API bridge_status bridge_queue_push_batch(bridge_queue *queue,
 
 /**
  * Take the oldest message.
+ *
+ * A call that has to wait looks for up to 50 microseconds before it sleeps, as
+ * long as that keeps paying: a round trip between two running threads then takes
+ * no system call.
  *
  * @param queue       the queue
  * @param[out] out    the message; the caller owns it

@@ -11,6 +11,10 @@
 
 #include "base/interrupt.h"
 
+/* How long a producer sleeps until it looks by itself; twice as long each time. */
+#define NAP_SHORTEST INT64_C(1000000)
+#define NAP_LONGEST  INT64_C(64000000)
+
 static void announce(bridge_queue *queue)
 {
   /* Takes the room that was given before the flag was there. */
@@ -36,11 +40,26 @@ static bool has_room(const bridge_queue *queue, uint64_t credit)
                                queue->items, queue->bytes);
 }
 
+/* Until it is woken, for a while, or until the deadline: then false. */
+static bool nap(bridge_queue *queue, int64_t *length, int64_t deadline)
+{
+  int64_t end = bridge__now() + *length;
+  if (end >= deadline) {
+    return bridge__condition_wait(&queue->room, &queue->mutex, deadline);
+  }
+  if (!bridge__condition_wait(&queue->room, &queue->mutex, end) &&
+      *length < NAP_LONGEST) {
+    *length *= 2;
+  }
+  return true;
+}
+
 static bridge_status sleep_for_room(bridge_queue *queue,
                                     uint64_t credit,
                                     int64_t deadline)
 {
   bridge_status status = BRIDGE_OK;
+  int64_t length = NAP_SHORTEST;
   bool in_time = true;
   bridge__mutex_lock(&queue->mutex);
   while (status == BRIDGE_OK && !has_room(queue, credit)) {
@@ -49,7 +68,7 @@ static bridge_status sleep_for_room(bridge_queue *queue,
     } else if (!in_time) {
       status = BRIDGE_ETIMEDOUT;
     } else {
-      in_time = bridge__condition_wait(&queue->room, &queue->mutex, deadline);
+      in_time = nap(queue, &length, deadline);
     }
   }
   bridge__mutex_unlock(&queue->mutex);
@@ -82,11 +101,26 @@ bridge_status bridge__queue_await_room(bridge_queue *queue,
   return status;
 }
 
+/* Not for each message of a queue that is full, which would cost both sides a
+   system call for each: when a quarter is free, as the sockets of Linux do
+   (sk_stream_write_space).  Those who could go before find out by themselves. */
+static bool worth_waking(const bridge_queue *queue)
+{
+  /* Takes nothing: who wakes looks again. */
+  uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+  uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
+  uint64_t quarter = queue->items < 4 ? 1 : queue->items / 4;
+  return bridge__credit_within(bridge__credit_subtract(pushed, popped),
+                               queue->items - quarter,
+                               queue->bytes - queue->bytes / 4);
+}
+
 void bridge__queue_wake_waiting(bridge_queue *queue)
 {
   /* Publishes the room to a producer who comes later; a write that changes
      nothing, so that it has a place in the order. */
-  if (atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel) > 0) {
+  if (atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel) > 0 &&
+      worth_waking(queue)) {
     /* All: a small message may fit where a large one does not. */
     wake_all(queue);
   }
