@@ -85,6 +85,9 @@ INSTANTIATE_TEST_SUITE_P(Every,
                                          "thread",
                                          "close",
                                          "release",
-                                         "released"));
+                                         "released"),
+                         [](const auto &each) {
+                           return std::string(each.param);
+                         });
 
 } // namespace

@@ -561,6 +561,92 @@ private:
   }
 };
 
+/* A host that holds the state, and uses it by Lua's own functions. */
+class Within : public WithState
+{
+public:
+  Within()
+  {
+    lua_State *main = nullptr;
+    EXPECT_STATUS(bridge_state_enter(state, kLong, &main), BRIDGE_OK);
+    routine = lua_newthread(main);
+    EXPECT_STATUS(bridge_state_leave(state), BRIDGE_OK);
+  }
+
+  bridge_status play() override
+  {
+    lua_State *main = nullptr;
+    TRY(bridge_state_enter(state, kLong, &main));
+    bridge_status status = succeed();
+    empty();
+    if (status == BRIDGE_OK) {
+      status = fail();
+      empty();
+    }
+    EXPECT_STATUS(bridge_state_leave(state), BRIDGE_OK);
+    return status;
+  }
+
+private:
+  lua_State *routine = nullptr;
+
+  void empty()
+  {
+    lua_resetthread(routine);
+    lua_settop(routine, 0); /* of what it died of */
+  }
+
+  bridge_status load(const char *source)
+  {
+    Held<bridge_error> error;
+    bridge_status status = bridge_state_load(
+        state, routine, source, std::strlen(source), "=within", error.out());
+    EXPECT_EQ(lua_gettop(routine), status == BRIDGE_OK ? 1 : 0);
+    return judge(status, error);
+  }
+
+  bridge_status succeed()
+  {
+    TRY(load("local a, b = ... return b, { a, ('x'):rep(5000) }"));
+    Held<bridge_message> m;
+    Held<bridge_error> error;
+    int count = 0;
+    TRY(number(m.out(), 7));
+    TRY(write_containers(m));
+    TRY(judge(bridge_state_push(state, routine, m, &count, error.out()),
+              error));
+    EXPECT_EQ(lua_gettop(routine), 3);
+    int code = lua_resume(routine, nullptr, count, &count);
+    if (code != LUA_OK) {
+      Held<bridge_error> cause;
+      return judge(bridge_state_failure(state, routine, code, cause.out()),
+                   cause);
+    }
+    EXPECT_EQ(count, 2);
+    return judge(bridge_state_pack(state, routine, 1, 2, m, error.out()),
+                 error);
+  }
+
+  /* It may be told in part, but is told. */
+  bridge_status fail()
+  {
+    TRY(load("local function f() error { 'value' } end f()"));
+    int count = 0;
+    int code = lua_resume(routine, nullptr, 0, &count);
+    Held<bridge_error> error;
+    bridge_status status =
+        bridge_state_failure(state, routine, code, error.out());
+    bool whole = status == BRIDGE_ESCRIPT && error != nullptr &&
+                 bridge_error_value(error) != nullptr &&
+                 bridge_error_frame_count(error) >= 2 &&
+                 bridge_error_traceback(error)[0] != '\0';
+    if (status != BRIDGE_ESCRIPT) {
+      EXPECT_STATUS(status, BRIDGE_ENOMEM);
+    }
+    return whole ? BRIDGE_OK : BRIDGE_ENOMEM;
+  }
+};
+
 /* The module is opened for them, and a script that never asked for it finds
    their methods complete, also when opening failed before. */
 class Handles : public WithState
@@ -1042,17 +1128,17 @@ template <typename T> Entry entry(const char *name, int stride = 1)
 }
 
 const Entry kEntries[] = {
-    entry<Messages>("Messages"),  entry<Readers>("Readers"),
-    entry<Buffers>("Buffers"),    entry<Wakers>("Wakers"),
-    entry<Lists>("Lists"),        entry<Queues>("Queues"),
-    entry<Threads>("Threads"),    entry<StateOptions>("StateOptions", 7),
-    entry<Bare>("Bare"),          entry<Values>("Values", 7),
-    entry<Handles>("Handles", 7), entry<Failures>("Failures"),
-    entry<Module>("Module", 23),  entry<Life>("Life", 7),
-    entry<Chunks>("Chunks", 23),  entry<Calls>("Calls"),
-    entry<Requests>("Requests"),  entry<Relays>("Relays", 3),
-    entry<Stepped>("Stepped"),    entry<Ends>("Ends", 23),
-    entry<Rest>("Rest"),
+    entry<Messages>("Messages"), entry<Readers>("Readers"),
+    entry<Buffers>("Buffers"),   entry<Wakers>("Wakers"),
+    entry<Lists>("Lists"),       entry<Queues>("Queues"),
+    entry<Threads>("Threads"),   entry<StateOptions>("StateOptions", 7),
+    entry<Bare>("Bare"),         entry<Values>("Values", 7),
+    entry<Within>("Within"),     entry<Handles>("Handles", 7),
+    entry<Failures>("Failures"), entry<Module>("Module", 23),
+    entry<Life>("Life", 7),      entry<Chunks>("Chunks", 23),
+    entry<Calls>("Calls"),       entry<Requests>("Requests"),
+    entry<Relays>("Relays", 3),  entry<Stepped>("Stepped"),
+    entry<Ends>("Ends", 23),     entry<Rest>("Rest"),
 };
 
 class OutOfMemory : public testing::TestWithParam<Entry>
