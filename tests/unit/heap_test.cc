@@ -292,6 +292,9 @@ public:
   Blocks &operator=(const Blocks &) = delete;
   ~Blocks()
   {
+    for (const one &each : all) {
+      heap_allocate(heap, each.start, each.size, 0);
+    }
     heap_destroy(heap);
   }
 
