@@ -6,6 +6,7 @@ Each check returns a list of complaints.  The exit status is 1 if there are any.
 import argparse
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -178,6 +179,29 @@ def exported(library):
     return found
 
 
+def check_archive(symbols, archive):
+    """A static library has no hiding place: every name in it begins with bridge_,
+    and what is not public is hidden from programs that export their names."""
+    listed = set(re.findall(r"^bridge_\w+", symbols.read_text(), re.MULTILINE))
+    run = subprocess.run(
+        ["readelf", "--symbols", "--wide", str(archive)],
+        capture_output=True, text=True, check=True, env={"LC_ALL": "C"},
+    )
+    complaints, visible = [], set()
+    for line in run.stdout.splitlines():
+        words = line.split()
+        if len(words) != 8 or words[4] not in ("GLOBAL", "WEAK") or words[6] == "UND":
+            continue
+        visibility, name = words[5], words[7]
+        if not name.startswith("bridge_"):
+            complaints.append(f"{archive.name} has {name}")
+        if visibility == "DEFAULT":
+            visible.add(name)
+    complaints += [f"{archive.name} lacks {name}" for name in sorted(listed - visible)]
+    complaints += [f"{archive.name} shows {name}" for name in sorted(visible - listed)]
+    return complaints
+
+
 def check_no_conditions(source):
     """Platforms are folders: core code has no #if but include guards."""
     complaints = []
@@ -236,6 +260,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=pathlib.Path, required=True)
     parser.add_argument("--library", type=pathlib.Path, required=True)
+    parser.add_argument("--archive", type=pathlib.Path)
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--cxx", default="c++")
     options = parser.parse_args()
@@ -247,6 +272,12 @@ def main():
         len(re.findall(r"^BRIDGE_API ", header.read_text(), re.MULTILINE))
         for header in headers
     )
+    compilers = [[options.cc, "-std=c11"], [options.cxx, "-std=c++17"]]
+    compilers += [
+        [command, standard]
+        for command, standard in (("clang", "-std=c11"), ("clang++", "-std=c++17"))
+        if shutil.which(command)
+    ]
     checks = {
         "every declaration is understood here": [
             f"{declarations} lines begin with BRIDGE_API, {count} functions found"
@@ -254,10 +285,13 @@ def main():
         "every function is documented": check_documented(headers),
         "names begin with a noun": check_order_of_words(headers),
         "every header compiles alone": check_compiles_alone(
-            headers, include, [[options.cc, "-std=c11"], [options.cxx, "-std=c++17"]]),
+            headers, include, compilers),
         "bridge.h includes every header": check_included(headers),
         "what is declared is exported, and nothing else": check_exports(
             headers, options.source / "libbridge/bridge.sym", options.library),
+        "a static library shows the same": check_archive(
+            options.source / "libbridge/bridge.sym", options.archive)
+        if options.archive else [],
         "no #if outside the platform": check_no_conditions(options.source),
         "files end as they should": check_files(options.source),
         "C files say what they are": check_first_lines(options.source),
