@@ -47,7 +47,19 @@ void make_worker(bridge_worker **out, const char *source, bridge_drive drive)
                 BRIDGE_OK);
 }
 
-/* One of each, shared by all tests of a program. */
+bridge_status ask(bridge_worker *worker)
+{
+  bridge_message *request = message("echo", 1);
+  bridge_message *answer = nullptr;
+  bridge_status status =
+      bridge_worker_call(worker, &request, kLong, &answer, nullptr);
+  bridge_message_release(request);
+  bridge_message_release(answer);
+  return status;
+}
+
+/* One of each, at rest: the allocators of sanitizers do not survive a fork while
+   another thread is in them. */
 struct World {
   World()
   {
@@ -69,6 +81,8 @@ struct World {
                   BRIDGE_OK);
     EXPECT_STATUS(bridge_thread_create(thread.out(), wait, this, nullptr),
                   BRIDGE_OK);
+    EXPECT_STATUS(ask(worker), BRIDGE_OK);
+    EXPECT_TRUE(fault::soon([this] { return waiting.load(); }));
   }
 
   ~World()
@@ -81,8 +95,12 @@ struct World {
 
   static void wait(void *user)
   {
-    bridge_waker_wait(static_cast<World *>(user)->sleep, -1);
+    auto *world = static_cast<World *>(user);
+    world->waiting = true;
+    bridge_waker_wait(world->sleep, -1);
   }
+
+  std::atomic<bool> waiting{false};
 
   Held<bridge_waker> waker;
   Held<bridge_waker> pipe;
@@ -94,17 +112,6 @@ struct World {
   Held<bridge_state> state;
   Held<bridge_thread> thread;
 };
-
-bridge_status ask(bridge_worker *worker)
-{
-  bridge_message *request = message("echo", 1);
-  bridge_message *answer = nullptr;
-  bridge_status status =
-      bridge_worker_call(worker, &request, kLong, &answer, nullptr);
-  bridge_message_release(request);
-  bridge_message_release(answer);
-  return status;
-}
 
 bridge_status open_module()
 {
@@ -306,7 +313,6 @@ TEST_F(Fork, OfAQuietProcessTellsTheChild)
   }
 }
 
-/* (The allocators of sanitizers do not survive this.) */
 TEST_F(Fork, OfABusyProcessTellsTheChild)
 {
   World world;
