@@ -14,7 +14,9 @@ static int now(lua_State *L)
   return 1;
 }
 
-__attribute__((visibility("default"))) int luaopen_clock(lua_State *L)
+__attribute__((visibility("default"))) int luaopen_lua_clock(lua_State *L);
+
+__attribute__((visibility("default"))) int luaopen_lua_clock(lua_State *L)
 {
   lua_pushcfunction(L, now);
   return 1;

@@ -3,40 +3,40 @@
    malloc, is linked into an intrusive list (Vyukov's), and is built anew by the
    other state, which sleeps by a futex.
 
-     lua_limit send PAYLOADS NAME PRODUCERS   values per second
-     lua_limit call PAYLOADS NAME OUTSTANDING microseconds for an echo          */
+     lua_limit send PAYLOADS NAME PRODUCERS     in the unit of the payload
+     lua_limit call PAYLOADS NAME OUTSTANDING   microseconds for an echo        */
+#include "bench.h"
+
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- List ----------------------------------------------------------------- */
 
+typedef struct entry {
+  _Atomic(struct entry *) next;
+} entry;
+
 typedef struct node {
-  _Atomic(struct node *) next;
+  entry link; /* first */
   size_t size;
   size_t capacity;
   unsigned char bytes[];
 } node;
 
 typedef struct list {
-  _Atomic(node *) newest;
+  _Atomic(entry *) newest;
   atomic_int asleep;
   char line[64];
-  node *oldest;
-  node stub;
+  entry *oldest;
+  entry stub;
 } list;
 
 static void list_init(list *l)
@@ -47,45 +47,53 @@ static void list_init(list *l)
   l->oldest = &l->stub;
 }
 
-static void list_link(list *l, node *n)
+static void list_link(list *l, entry *e)
 {
-  /* Takes nothing: the exchange below publishes it. */
-  atomic_store_explicit(&n->next, NULL, memory_order_relaxed);
-  node *before = atomic_exchange(&l->newest, n);
+  /* Takes nothing: what follows publishes it. */
+  atomic_store_explicit(&e->next, NULL, memory_order_relaxed);
+  /* Publishes the node to the producer who comes next, and takes the one before. */
+  entry *before = atomic_exchange_explicit(&l->newest, e, memory_order_acq_rel);
   /* Publishes the node to the consumer. */
-  atomic_store_explicit(&before->next, n, memory_order_release);
+  atomic_store_explicit(&before->next, e, memory_order_release);
 }
 
 static void list_push(list *l, node *n)
 {
-  list_link(l, n);
+  list_link(l, &n->link);
+  /* The node comes before the look at who sleeps. */
   atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load(&l->asleep) && atomic_exchange(&l->asleep, 0)) {
     syscall(SYS_futex, &l->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   }
 }
 
+static entry *next_of(entry *e)
+{
+  /* Takes what the producer wrote into the next one. */
+  return atomic_load_explicit(&e->next, memory_order_acquire);
+}
+
+/* The oldest, or NULL, also while somebody is about to link one. */
 static node *list_take(list *l)
 {
-  node *first = l->oldest;
-  /* Takes what the producer wrote into the node. */
-  node *next = atomic_load_explicit(&first->next, memory_order_acquire);
+  entry *first = l->oldest;
+  entry *next = next_of(first);
   if (first == &l->stub) {
     if (next == NULL) {
       return NULL;
     }
     l->oldest = first = next;
-    next = atomic_load_explicit(&first->next, memory_order_acquire);
+    next = next_of(first);
   }
   if (next == NULL && atomic_load(&l->newest) == first) {
     list_link(l, &l->stub);
-    next = atomic_load_explicit(&first->next, memory_order_acquire);
+    next = next_of(first);
   }
   if (next == NULL) {
-    return NULL; /* somebody is about to link */
+    return NULL;
   }
   l->oldest = next;
-  return first;
+  return (node *)(void *)first;
 }
 
 static node *list_pop(list *l, unsigned spin)
@@ -298,24 +306,15 @@ static void *run(void *user)
   lua_pushlightuserdata(L, p->out);
   lua_pushinteger(L, p->count);
   if (luaL_dofile(L, p->payloads)) {
-    fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    exit(1);
+    bench_fail(lua_tostring(L, -1));
   }
   lua_getfield(L, -1, p->name);
   lua_remove(L, -2);
   if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
-    fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    exit(1);
+    bench_fail(lua_tostring(L, -1));
   }
   lua_close(L);
   return NULL;
-}
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* From the start of all to the end of all. */
@@ -326,9 +325,9 @@ static double measure(party *parties, int count)
     pthread_create(&parties[i].thread, NULL, run, &parties[i]);
   }
   pthread_barrier_wait(&start);
-  double begun = now();
+  int64_t begun = bench_now();
   pthread_join(parties[0].thread, NULL);
-  double seconds = now() - begun;
+  double seconds = (double)(bench_now() - begun) * 1e-9;
   for (int i = 1; i < count; i++) {
     pthread_join(parties[i].thread, NULL);
   }
@@ -362,24 +361,24 @@ static const char answerer[] = "local from, out, count = ...\n"
 
 static list lists[2];
 
-static long messages(const char *payloads, const char *name)
+/* The second and the third of a payload: how many, and what one counts. */
+static double number_of(const char *payloads, const char *name, int index)
 {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
   if (luaL_dofile(L, payloads) || lua_getfield(L, -1, name) != LUA_TTABLE) {
-    fprintf(stderr, "no payload %s in %s\n", name, payloads);
-    exit(1);
+    bench_fail("no such payload");
   }
-  lua_rawgeti(L, -1, 2);
-  long count = (long)lua_tointeger(L, -1);
+  lua_rawgeti(L, -1, index);
+  double number = lua_tonumber(L, -1);
   lua_close(L);
-  return count;
+  return number;
 }
 
 static void send(const char *payloads, const char *name, int producers)
 {
   party parties[65];
-  long each = messages(payloads, name) / producers;
+  long each = (long)number_of(payloads, name, 2) / producers;
   parties[0] = (party){.script = consumer, .in = &lists[0]};
   parties[0].count = each * producers;
   for (int i = 1; i <= producers; i++) {
@@ -391,7 +390,8 @@ static void send(const char *payloads, const char *name, int producers)
   }
   spin = 200;
   double seconds = measure(parties, producers + 1);
-  printf("%.6g\n", (double)(each * producers) / seconds);
+  bench_print((double)(each * producers) * number_of(payloads, name, 3) /
+              seconds);
 }
 
 static void call(const char *payloads, const char *name, int outstanding)
@@ -414,14 +414,14 @@ static void call(const char *payloads, const char *name, int outstanding)
   sched_getaffinity(0, sizeof cores, &cores);
   spin = CPU_COUNT(&cores) > 1 ? 1024 : 0;
   double seconds = measure(parties, 2);
-  printf("%.6g\n", seconds / (double)count * 1e6);
+  bench_print(seconds / (double)count * 1e6);
 }
 
 int main(int count, char **arguments)
 {
   if (count != 5) {
     fprintf(stderr, "lua_limit send|call PAYLOADS NAME NUMBER\n");
-    return 2;
+    return BENCH_USAGE;
   }
   list_init(&lists[0]);
   list_init(&lists[1]);

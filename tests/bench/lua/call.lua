@@ -1,15 +1,15 @@
--- Requests from a Lua host to a worker, echoed.
+-- Requests from a Lua host to a worker, which returns what it was given.
 --
---   call.lua FOLDER NAME OUTSTANDING   microseconds for each
+--   call.lua PROGRAMS NAME OUTSTANDING   microseconds for each
 
-local folder, name, outstanding = ...
+local common = dofile(arg[0]:match("^(.*)/") .. "/common.lua")
+local programs, name, outstanding = ...
 outstanding = math.tointeger(outstanding)
 
+local now = common.programs(programs)
 local bridge = require "bridge"
-local now = require "clock"
-local payloads = dofile(folder .. "/payloads.lua")
+local value = common.payload(name)
 
-local value = payloads[name][1]
 local worker = assert(bridge.worker(function()
   local bridge = require "bridge"
   bridge.serve { echo = function(...) return ... end }
@@ -21,26 +21,31 @@ local function one_by_one(count)
   end
 end
 
+local answers = assert(bridge.queue())
+
+local function answer()
+  local _, good, message = answers:pop_answer()
+  assert(good, message)
+end
+
 local function in_flight(count)
-  local answers = assert(bridge.queue())
   for i = 1, outstanding do
     worker:request(answers, i, "echo", value)
   end
-  for i = 1, count - outstanding do
-    answers:pop_answer()
+  for i = outstanding + 1, count do
+    answer()
     worker:request(answers, i, "echo", value)
   end
   for _ = 1, outstanding do
-    local _, good = answers:pop_answer()
-    assert(good)
+    answer()
   end
 end
 
 local run = outstanding == 1 and one_by_one or in_flight
 local count = math.min(20000 * outstanding, 200000)
-run(count // 10 + outstanding) -- until both know each other
+run(count // 10 + outstanding) -- until each knows how fast the other is
 local begun = now()
 run(count)
 local ended = now()
 assert(worker:close(5))
-print(string.format("%.6g", (ended - begun) / count * 1e6))
+common.print((ended - begun) / count * 1e6)

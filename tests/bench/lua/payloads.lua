@@ -1,6 +1,7 @@
 -- What the benchmarks send, the same on every side.
 --
--- Each entry: the value, and how many of them one run sends.
+-- Each entry: the value; how many of them one run sends; and what one of them
+-- counts in the unit of its row (millions, thousands, or 1e9 bytes a second).
 
 local function row(n)
   local t = {}
@@ -18,17 +19,19 @@ local function nested(n)
   return t
 end
 
+local sixteen = "0123456789abcdef"
+
 return {
-  integer = { 1234567, 2000000 },
-  string64 = { ("0123456789abcdef"):rep(4), 1000000 },
+  integer = { 1234567, 2000000, 1e-6 },
+  string64 = { sixteen:rep(4), 1000000, 1e-6 },
   table10 = {
     {
       id = 7, name = "worker", state = "running", kind = "task",
       path = "/usr/share/lua/5.4", ready = true, size = 123456, offset = 7.25,
       load = 0.5, age = 88,
     },
-    200000,
+    200000, 1e-6,
   },
-  nested100 = { nested(10), 50000 },
-  string1m = { ("0123456789abcdef"):rep(65536), 600 },
+  nested100 = { nested(10), 40000, 1e-3 },
+  string1m = { sixteen:rep(65536), 600, 1048576e-9 },
 }

@@ -1,69 +1,73 @@
 -- Lua to Lua by the bridge: workers push, one worker pops.
 --
---   send.lua FOLDER NAME PRODUCERS [single|batch|buffer]   values per second
+--   send.lua PROGRAMS NAME PRODUCERS [single|batch|buffer]
+--
+-- `buffer` sends buffers of NAME bytes, and prints millions a second.
 
-local folder, name, producers, form = ...
+local common = dofile(arg[0]:match("^(.*)/") .. "/common.lua")
+local programs, name, producers, form = ...
 producers, form = math.tointeger(producers), form or "single"
 
+local now = common.programs(programs)
 local bridge = require "bridge"
-local payloads = dofile(folder .. "/payloads.lua")
 
-local count = payloads[name][2] // producers
-local queue = assert(bridge.queue { items = 65536 })
-local go, done = assert(bridge.queue()), assert(bridge.queue())
+local value, total, unit
+if form == "buffer" then
+  value, total, unit = bridge.buffer(math.tointeger(name)), 400000, 1e-6
+else
+  value, total, unit = common.payload(name)
+end
+local each = total // producers
 
-local function open(chunk, ...)
-  local worker, message = bridge.worker({ chunk, cpath = package.cpath }, ...)
-  return assert(worker, message)
+local function consume(queue, done, count)
+  local now = require "lua_clock"
+  done:push(true)
+  for _ = 1, count do
+    queue:pop()
+  end
+  done:push(now())
 end
 
-local consumers = {
-  single = function(queue, done, count)
-    local now = require "clock"
-    done:push("ready")
-    for _ = 1, count do
-      queue:pop()
-    end
-    done:push(now())
-  end,
-  batch = function(queue, done, count)
-    local now = require "clock"
-    done:push("ready")
-    local left = count
-    while left > 0 do
-      left = left - #queue:pop_batch(256)
-    end
-    done:push(now())
-  end,
-}
+local function consume_batches(queue, done, count)
+  local now = require "lua_clock"
+  done:push(true)
+  while count > 0 do
+    count = count - #queue:pop_batch(256)
+  end
+  done:push(now())
+end
 
-local function producer(queue, go, done, count, value)
-  done:push("ready")
+local function produce(queue, go, done, count, value)
+  done:push(true)
   go:pop()
   for _ = 1, count do
     queue:push(value)
   end
 end
 
-local consumer = open(consumers[form], queue, done, count * producers)
-local workers = { consumer }
-local goes = {}
+local function open(chunk, ...)
+  return assert(bridge.worker({ chunk, cpath = package.cpath }, ...))
+end
+
+local queue, done = assert(bridge.queue()), assert(bridge.queue())
+local consumer = form == "batch" and consume_batches or consume
+local workers = { open(consumer, queue, done, each * producers) }
+local gates = {}
 for i = 1, producers do
-  goes[i] = assert(bridge.queue())
-  workers[i + 1] =
-    open(producer, queue, goes[i], done, count, payloads[name][1])
+  gates[i] = assert(bridge.queue())
+  workers[i + 1] = open(produce, queue, gates[i], done, each, value)
 end
 for _ = 1, producers + 1 do
-  done:pop()
+  assert(done:pop(60))
 end
-local now = require "clock"
+
 local begun = now()
 for i = 1, producers do
-  goes[i]:push(true)
+  gates[i]:push(true)
 end
-local ended, text = done:pop(60)
-assert(ended, text)
+local ended = assert(done:pop(60))
 for i = 1, #workers do
-  assert(workers[i]:join(60) ~= false)
+  local _, message, code = workers[i]:join(60)
+  assert(not code, message)
 end
-print(string.format("%.6g", count * producers / (ended - begun)))
+common.print(each * producers * unit / (ended - begun))
