@@ -36,10 +36,16 @@ void bridge__condition_signal(bridge__condition *condition);
 void bridge__condition_broadcast(bridge__condition *condition);
 
 /* ---- Threads ---- */
+/* What a thread does; the starter's, and stays where it is until the body has
+   begun. */
+typedef struct bridge__native_entry {
+  void (*body)(void *user);
+  void *user;
+} bridge__native_entry;
+
 /* The new thread has all signals blocked that a host may want to catch. */
 bridge_status bridge__native_start(bridge__native_thread *out,
-                                   void (*body)(void *user),
-                                   void *user,
+                                   bridge__native_entry *entry,
                                    size_t stack_size);
 void bridge__native_join(bridge__native_thread *thread);
 void bridge__native_detach(bridge__native_thread *thread);

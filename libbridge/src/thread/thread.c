@@ -21,6 +21,7 @@ typedef enum fate {
 struct bridge_thread {
   bridge__object object;
   bridge__native_thread native;
+  bridge__native_entry entry;
   bridge_thread_main *body;
   void *user;
   char *name;
@@ -126,9 +127,10 @@ static bridge_status start(bridge_thread *thread, size_t stack_size)
   } else if (stack_size < STACK_LEAST) {
     stack_size = STACK_LEAST;
   }
+  thread->entry = (bridge__native_entry){run, thread};
   bridge__retain(thread); /* the thread's own */
   bridge_status status =
-      bridge__native_start(&thread->native, run, thread, stack_size);
+      bridge__native_start(&thread->native, &thread->entry, stack_size);
   if (status != BRIDGE_OK) {
     thread->fate = DETACHED; /* there is nothing to detach */
     bridge__release(thread);

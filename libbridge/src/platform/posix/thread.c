@@ -1,8 +1,6 @@
 /* Threads of the system: started without signals, named, counted. */
 #include "platform/platform.h"
 
-#include "base/memory.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -11,16 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct start {
-  void (*body)(void *user);
-  void *user;
-} start;
-
 static void *run(void *argument)
 {
-  start copy = *(start *)argument;
-  bridge__free(argument);
-  copy.body(copy.user);
+  bridge__native_entry *entry = argument;
+  entry->body(entry->user);
   return NULL;
 }
 
@@ -44,11 +36,10 @@ static size_t round_stack(size_t size)
   if (size < least) {
     size = least;
   }
-  size_t whole = 0;
-  return bridge__add(size, page - 1, &whole) ? whole / page * page : size;
+  return size > SIZE_MAX - page ? size : (size + page - 1) / page * page;
 }
 
-static int spawn(pthread_t *out, size_t stack_size, start *argument)
+static int spawn(pthread_t *out, size_t stack_size, bridge__native_entry *entry)
 {
   pthread_attr_t attributes;
   int error = pthread_attr_init(&attributes);
@@ -62,7 +53,7 @@ static int spawn(pthread_t *out, size_t stack_size, start *argument)
     fill_signals(&blocked);
     /* A thread inherits the mask, so none can arrive before it is set. */
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    error = pthread_create(out, &attributes, run, argument);
+    error = pthread_create(out, &attributes, run, entry);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
   }
   pthread_attr_destroy(&attributes);
@@ -70,20 +61,13 @@ static int spawn(pthread_t *out, size_t stack_size, start *argument)
 }
 
 bridge_status bridge__native_start(bridge__native_thread *out,
-                                   void (*body)(void *user),
-                                   void *user,
+                                   bridge__native_entry *entry,
                                    size_t stack_size)
 {
-  start *argument = bridge__allocate(sizeof *argument);
-  if (argument == NULL) {
-    return BRIDGE_ENOMEM;
-  }
-  *argument = (start){body, user};
-  int error = spawn(out, stack_size, argument);
+  int error = spawn(out, stack_size, entry);
   if (error == 0) {
     return BRIDGE_OK;
   }
-  bridge__free(argument);
   errno = error;
   return error == ENOMEM ? BRIDGE_ENOMEM : BRIDGE_ESYSTEM;
 }

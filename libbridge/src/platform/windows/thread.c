@@ -1,58 +1,35 @@
 /* Threads of the system: started, named, counted.  There are no signals. */
 #include "platform/platform.h"
 
-#include "base/memory.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <process.h>
 #include <stdatomic.h>
 #include <string.h>
 
-typedef struct start {
-  void (*body)(void *user);
-  void *user;
-} start;
-
 static unsigned __stdcall run(void *argument)
 {
-  start copy = *(start *)argument;
-  bridge__free(argument);
-  copy.body(copy.user);
+  bridge__native_entry *entry = argument;
+  entry->body(entry->user);
   return 0;
 }
 
 /* By the C library's own function, which sets up what it keeps per thread. */
-static bridge_status spawn(HANDLE *out, unsigned stack_size, start *argument)
-{
-  uintptr_t handle = _beginthreadex(NULL, stack_size, run, argument,
-                                    STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
-  if (handle == 0) {
-    return errno == ENOMEM ? BRIDGE_ENOMEM : BRIDGE_ESYSTEM;
-  }
-  *out = (HANDLE)handle;
-  return BRIDGE_OK;
-}
-
 bridge_status bridge__native_start(bridge__native_thread *out,
-                                   void (*body)(void *user),
-                                   void *user,
+                                   bridge__native_entry *entry,
                                    size_t stack_size)
 {
   if (stack_size > UINT_MAX) {
     errno = EINVAL;
     return BRIDGE_ESYSTEM;
   }
-  start *argument = bridge__allocate(sizeof *argument);
-  if (argument == NULL) {
-    return BRIDGE_ENOMEM;
+  uintptr_t handle = _beginthreadex(NULL, (unsigned)stack_size, run, entry,
+                                    STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+  if (handle == 0) {
+    return errno == ENOMEM ? BRIDGE_ENOMEM : BRIDGE_ESYSTEM;
   }
-  *argument = (start){body, user};
-  bridge_status status = spawn(out, (unsigned)stack_size, argument);
-  if (status != BRIDGE_OK) {
-    bridge__free(argument);
-  }
-  return status;
+  *out = (HANDLE)handle;
+  return BRIDGE_OK;
 }
 
 void bridge__native_join(bridge__native_thread *thread)
