@@ -60,17 +60,18 @@ static bool refresh(bridge_queue *queue, uint64_t old)
 
 static uint64_t pushed(const bridge_queue *queue)
 {
-  /* Takes nothing but its place before `known` is read; the exchange tells
+  /* Takes the room that was seen by whoever took room before; the exchange tells
      whether it still holds. */
   return atomic_load_explicit(&queue->pushed, memory_order_acquire);
 }
 
 static bool exchange(bridge_queue *queue, uint64_t *from, uint64_t to)
 {
-  /* Publishes nothing: the list publishes the message.  Takes no more than
-     `pushed` does. */
+  /* Publishes the room that this push has seen, to who finds its room taken: else
+     a queue that never was full could look so.  The list publishes the message.
+     Takes no more than `pushed` does. */
   return atomic_compare_exchange_weak_explicit(
-      &queue->pushed, from, to, memory_order_acquire, memory_order_acquire);
+      &queue->pushed, from, to, memory_order_acq_rel, memory_order_acquire);
 }
 
 /* Whether a push that found no room by these two words has to look again; else

@@ -5,6 +5,14 @@
    by Relacy, which knows what C11 allows to be seen, schedules the threads, and
    reports races.  So what is checked is the product's own source, unchanged.
    The rest is a platform like any other: mutexes, conditions, time. */
+#include <cerrno>
+
+/* Before Relacy has its own. */
+static void tell_timed_out()
+{
+  errno = ETIMEDOUT;
+}
+
 #include <relacy/relacy.hpp>
 /* Relacy redefines these for programs that are written for it. */
 #undef new
@@ -27,7 +35,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <new>
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
 
 #include "engine.h"
 
@@ -451,7 +463,18 @@ const size_t BELLS = 4;
 unsigned bells[BELLS];
 size_t bell_count;
 
+/* ---- Futexes ---- */
+
+unsigned futex_wakes; /* of all words: a sleep may end without a reason */
+
 int64_t now;
+
+void pass(int64_t moment)
+{
+  if (now < moment) {
+    now = moment;
+  }
+}
 
 void reset()
 {
@@ -462,6 +485,7 @@ void reset()
   std::memset(descriptors, 0, sizeof descriptors);
   std::memset(bells, 0, sizeof bells);
   bell_count = 0;
+  futex_wakes = 0;
   now = 0;
 }
 
@@ -612,8 +636,8 @@ bool bridge__condition_wait(bridge__condition *condition,
     return true;
   }
   bool in_time = body(condition).wait_for(body(mutex), 0, info);
-  if (!in_time && now < deadline) {
-    now = deadline;
+  if (!in_time) {
+    pass(deadline);
   }
   return in_time;
 }
@@ -628,6 +652,57 @@ void bridge__condition_broadcast(bridge__condition *condition)
 {
   USE(condition, false);
   body(condition).notify_all(HERE);
+}
+
+/* futex(2), for the platform's own parking.  The kernel compares the word as it
+   is now, and publishes nothing. */
+static bool futex_wait(uint32_t *word,
+                       uint32_t expected,
+                       const timespec *until,
+                       const rl::debug_info &info)
+{
+  if (atomic_at<uint32_t>(word, false, info)
+          .fetch_add(0, rl::mo_relaxed, info) != expected) {
+    return true;
+  }
+  const unsigned before = futex_wakes;
+  while (futex_wakes == before) {
+    if (until != nullptr && model_choose(4) == 0) {
+      pass(until->tv_sec * INT64_C(1000000000) + until->tv_nsec);
+      return false;
+    }
+    rl::yield(1, info);
+  }
+  return true;
+}
+
+long syscall(long number, ...) noexcept
+{
+  rl::debug_info info = HERE;
+  va_list rest;
+  va_start(rest, number);
+  uint32_t *word = va_arg(rest, uint32_t *);
+  int operation = va_arg(rest, int);
+  uint32_t value = va_arg(rest, uint32_t);
+  const timespec *until = va_arg(rest, const timespec *);
+  va_end(rest);
+  if (number != SYS_futex) {
+    std::abort();
+  }
+  if (operation == FUTEX_WAKE_PRIVATE) {
+    rl::ctx().sched();
+    check_life(word, info);
+    futex_wakes++;
+    return 1;
+  }
+  if (operation != FUTEX_WAIT_BITSET_PRIVATE) {
+    std::abort();
+  }
+  if (futex_wait(word, value, until, info)) {
+    return 0;
+  }
+  tell_timed_out();
+  return -1;
 }
 
 int64_t bridge__now(void)
@@ -868,7 +943,9 @@ bool check(const model_scenario &scenario, const options &chosen)
   params.progress_stream = &report;
   bool well = run(scenario, params);
   if (!well && chosen.history) {
-    std::fputs(report.str().c_str(), stdout);
+    /* A byte is written as a character, which may be NUL. */
+    rl::string text = report.str();
+    std::fwrite(text.data(), 1, text.size(), stdout);
   }
   std::printf("%s: %s after %llu runs\n", scenario.name,
               well ? "holds" : rl::test_result_str(params.test_result),

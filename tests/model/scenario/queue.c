@@ -364,6 +364,55 @@ static void thread_room(unsigned index)
   }
 }
 
+/* One producer never has more than one message in the queue, and the room is for
+   one of them and one of the other's: so the other never finds it full, however
+   old what it sees may be. */
+enum {
+  LARGE = 5,
+  ROUNDS = 4
+};
+
+static int bell;
+
+static void before_never_full(void)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.bytes = LARGE + SIZE;
+  options.policy = BRIDGE_QUEUE_FAIL;
+  make_from(&options);
+  bell = model_bell_open();
+}
+
+static void push_large(unsigned number)
+{
+  bridge_message *message = model_message(1, number, LARGE);
+  while (bridge_queue_push(queue, &message) == BRIDGE_EFULL) {
+    model_yield(); /* the bell tells nothing of the room */
+  }
+  pushed[1]++;
+  model_bell_wait(bell);
+}
+
+static void thread_never_full(unsigned index)
+{
+  if (index == 2) {
+    model_check(push_timeout(index, 0, 0) == BRIDGE_OK, "never full, yet full");
+    return;
+  }
+  for (unsigned i = 0; i < ROUNDS; i++) {
+    if (index == 1) {
+      push_large(i);
+      continue;
+    }
+    unsigned before = next[1];
+    while (next[1] == before) {
+      model_check(pop(-1) == BRIDGE_OK, "pop");
+    }
+    model_bell_ring(bell);
+  }
+}
+
 /* A push that gives up has let nothing in. */
 static void thread_gives_up(unsigned index)
 {
@@ -711,6 +760,7 @@ const model_scenario model_queue_scenarios[] = {
      after_close},
     {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
     {"queue_room", 3, before_narrow, thread_room, after},
+    {"queue_never_full", 3, before_never_full, thread_never_full, after_left},
     {"queue_gives_up", 3, before_narrow, thread_gives_up, after_left},
     {"queue_kept", 3, before_narrow, thread_kept, after},
     {"queue_forced", 3, before_narrow, thread_forced, after},
