@@ -33,5 +33,5 @@ return {
     200000, 1e-6,
   },
   nested100 = { nested(10), 40000, 1e-3 },
-  string1m = { sixteen:rep(65536), 600, 1048576e-9 },
+  string1m = { sixteen:rep(65536), 1200, 1048576e-9 },
 }
