@@ -240,6 +240,55 @@ def markdown_table(measured):
     return "\n".join(out)
 
 
+def beside(row, taken):
+    """The baseline that a reader compares with: that of an aim, or the first."""
+    named = [aim.baseline for aim in row.aims if aim.baseline]
+    known = [name for name in (*named, *row.baselines) if taken[name].values]
+    return known[0] if known else None
+
+
+def short_line(row, taken):
+    """What, ours, the baseline, their ratio, the aims and how they ended."""
+    ours = taken[OURS]
+    figure = f"{number(statistics.median(ours.values))} {row.unit}" if ours.values else "?"
+    name = beside(row, taken)
+    other = ratio = ""
+    if name:
+        other = f"{name}: {number(statistics.median(taken[name].values))}"
+        both = ratios(taken, name)
+        ratio = f"{number(statistics.median(both))} x" if both else ""
+    ends = []
+    for aim in row.aims:
+        by = f" x {aim.baseline}" if aim.baseline not in (None, name) else ""
+        by = by or (" x" if aim.baseline else "")
+        met = {True: "met", False: "**missed**", None: "not measured"}
+        ends.append(f"{aim.relation} {aim.value:g}{by} {met[judge(aim, taken)]}")
+    return row.what, figure, other, ratio, ", ".join(ends)
+
+
+SHORT_TITLES = ("what", "ours", "beside", "ratio", "aim")
+
+
+def short_table(measured):
+    """One line for each row, for a README."""
+    out = ["| " + " | ".join(SHORT_TITLES) + " |", "|---" * len(SHORT_TITLES) + "|"]
+    for row, taken in measured:
+        cells = [cell.replace("|", "\\|") for cell in short_line(row, taken)]
+        out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+MARKS = ("<!-- ./dev bench -->", "<!-- end of ./dev bench -->")
+
+
+def put_between_marks(text, new):
+    """The text with what stands between the marks replaced."""
+    begin, end = (text.find(mark) for mark in MARKS)
+    if begin < 0 or end < begin:
+        raise ValueError(f"no '{MARKS[0]}' with '{MARKS[1]}' behind it")
+    return text[: begin + len(MARKS[0])] + "\n" + new + "\n" + text[end:]
+
+
 def notes(measured):
     """Each once, behind the first row that has it."""
     told = {}
@@ -382,6 +431,9 @@ def arguments(argv):
     parser.add_argument("--rounds", type=positive, default=5, metavar="N")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows that contain it")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE")
+    parser.add_argument(
+        "--readme", type=pathlib.Path, metavar="FILE", help=f"a line a row, at {MARKS[0]}"
+    )
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--lua", default="lua5.4", help=argparse.SUPPRESS)
@@ -434,6 +486,10 @@ def main(argv=None):
     if options.markdown:
         text = report(measured, head, markdown_table(measured), "- ")
         options.markdown.write_text(text + "\n", encoding="utf-8")
+    if options.readme:
+        text = options.readme.read_text(encoding="utf-8")
+        new = "\n".join([*(f"- {line}" for line in head), "", short_table(measured)])
+        options.readme.write_text(put_between_marks(text, new), encoding="utf-8")
     failed = any(
         samples.ended == "failed" for _, taken in measured for samples in taken.values()
     )

@@ -191,6 +191,31 @@ class Show(unittest.TestCase):
         bars = {line.replace("\\|", "").count("|") for line in lines}
         self.assertEqual(bars, {len(bench.TITLES) + 1})
 
+    def test_a_short_line_for_each_row(self):
+        self.assertEqual(
+            bench.short_line(*self.measured()[0]),
+            (
+                "a row",
+                "1.00 M/s",
+                "peer|s: 2.00",
+                "0.500 x",
+                ">= 2 **missed**, >= 0.5 x met, >= 1 x absent not measured",
+            ),
+        )
+        lines = bench.short_table(self.measured()).splitlines()
+        bars = {line.replace("\\|", "").count("|") for line in lines}
+        self.assertEqual(bars, {len(bench.SHORT_TITLES) + 1})
+
+    def test_only_what_stands_between_the_marks_is_replaced(self):
+        begin, end = bench.MARKS
+        text = f"a\n{begin}\nold\n{end}\nb\n"
+        self.assertEqual(
+            bench.put_between_marks(text, "new"), f"a\n{begin}\nnew\n{end}\nb\n"
+        )
+        for broken in ("", begin, end + begin):
+            with self.assertRaises(ValueError):
+                bench.put_between_marks(broken, "new")
+
     def test_the_summary_names_what_was_missed(self):
         said = bench.summary(self.measured())
         self.assertEqual(said[0], "1 of 3 aims met.")
