@@ -1,0 +1,105 @@
+"""States and threads: what one costs, what a script in it gains, what it keeps.
+
+The bare C equivalent of a worker is a thread that makes a state of Lua's own,
+compiles the chunk and runs it there, and is joined.  Ours has an inbox besides, can
+be asked, stopped and cancelled, and says at once if the chunk does not compile.
+"""
+
+from rows import Aim, Row, Run
+
+MALLOC = "luaL_newstate and malloc"
+BARE = "bare C"
+
+
+def cost(variant):
+    return Run(["{programs}/state_cost", variant], cores="0")
+
+
+def thread(variant):
+    return Run(["{programs}/state_thread", variant])
+
+
+def script(name, note=""):
+    return Row(
+        what=f"state: script, {name}",
+        unit="ms",
+        better="less",
+        ours=Run(["{programs}/state_script", "bridge", name], cores="0"),
+        baselines={MALLOC: Run(["{programs}/state_script", "malloc", name], cores="0")},
+        aim=Aim("<=", 1.0 if not note else 1.05, MALLOC),
+        note=note,
+    )
+
+
+def many(variant, what, count):
+    return Run(["{programs}/state_many", variant, what, str(count)])
+
+
+ROWS = [
+    Row(
+        what="state: all libraries, made and closed",
+        unit="us",
+        better="less",
+        ours=cost("bridge"),
+        baselines={MALLOC: cost("malloc")},
+        aim=Aim("<=", 0.75, MALLOC),
+    ),
+    Row(
+        what="state: the base library, made and closed",
+        unit="us",
+        better="less",
+        ours=cost("bridge-base"),
+        baselines={MALLOC: cost("malloc-base")},
+        note="ours is also prepared for modules, and for text alone",
+    ),
+    Row(
+        what="worker: made, its chunk run, joined",
+        unit="us",
+        better="less",
+        ours=thread("bridge"),
+        baselines={BARE: thread("bare")},
+        aim=Aim("<=", 1.1, BARE),
+    ),
+    Row(
+        what="worker: the same, from Lua",
+        unit="us",
+        better="less",
+        ours=Run(["{lua}", "{bench}/lua/spawn.lua", "{programs}"]),
+        baselines={BARE: thread("bare")},
+    ),
+    script("strings"),
+    script("tables"),
+    script("closures"),
+    script("trees"),
+    script("numbers", note="allocates nothing, so there is nothing to gain"),
+    Row(
+        what="state: memory after 300 rounds, by that after 10",
+        unit="ratio",
+        better="less",
+        ours=Run(["{programs}/state_memory", "bridge"]),
+        baselines={MALLOC: Run(["{programs}/state_memory", "malloc"])},
+        aim=Aim("<=", 1.25),
+    ),
+    Row(
+        what="1,000 workers alive: to make each",
+        unit="us",
+        better="less",
+        ours=many("inside", "time", 1000),
+        baselines={
+            "10 workers": many("inside", "time", 10),
+            BARE: many("bare", "time", 1000),
+            'with require "bridge"': many("bridge", "time", 1000),
+        },
+        aim=Aim("<=", 1.25, "10 workers"),
+    ),
+    Row(
+        what="1,000 workers alive: memory of each",
+        unit="KiB",
+        better="less",
+        ours=many("inside", "memory", 1000),
+        baselines={
+            BARE: many("bare", "memory", 1000),
+            'with require "bridge"': many("bridge", "memory", 1000),
+        },
+    ),
+]
