@@ -39,6 +39,24 @@ q:push()
 check.equal(q:pop_packed(), { n = 0 })
 check.failed("EEMPTY", q:pop_packed(0))
 
+-- Few values and many, with memory of their own and without.
+for n = 1, 20 do
+  local numbers, mixed = {}, {}
+  for i = 1, n do
+    numbers[i] = i % 2 == 0 and i * 1000 or i / 8
+    mixed[i] = i == n and "the last" or i % 3 ~= 0 and i % 3 == 1
+  end
+  q:push(table.unpack(numbers))
+  q:push(table.unpack(mixed))
+  q:push(table.unpack(numbers))
+  check.row(table.pack(q:pop(0)), table.unpack(numbers))
+  check.row(table.pack(q:pop(0)), table.unpack(mixed))
+  numbers.n = n
+  check.equal(q:pop_packed(0), numbers)
+end
+q:push(1, 2.5, true, false, nil, -1, 1 << 62)
+check.row(table.pack(q:pop(0)), 1, 2.5, true, false, nil, -1, 1 << 62)
+
 -- Full, by each policy.
 q = bridge.queue { items = 2, full = "fail" }
 check.equal(q:push(1) and q:push(2), true)

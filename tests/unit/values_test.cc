@@ -190,6 +190,78 @@ TEST_F(Values, WriteSequencesAsArraysAndTheRestAsMaps)
   bridge_message_release(message);
 }
 
+/* As many keys as its length says, but one of them elsewhere: what looks like an
+   array at first is none. */
+TEST_F(Values, KeepTablesThatOnlyLookLikeArrays)
+{
+  const std::string gap = "local gap = { 1, 2, nil, 4, x = 5 };"
+                          "assert(#gap == 4 or #gap == 2);";
+  const std::string same = "local function same(t)"
+                           "  assert(t[1] == 1 and t[2] == 2 and t[3] == nil)"
+                           "  assert(t[4] == 4 and t.x == 5)"
+                           "  local n = 0; for _ in pairs(t) do n = n + 1 end"
+                           "  assert(n == 4) "
+                           "end;";
+  Cross(gap + "return gap", same + "same(...)");
+  /* Whatever was written before and around it comes out right, too. */
+  Cross(
+      gap +
+          "local shared = { 'shared' };"
+          "return 'first', shared, { deep = { 1, gap, shared } }, gap, shared",
+      same + "local first, shared, outer, gap, again, more = ...;"
+             "assert(first == 'first' and shared[1] == 'shared')"
+             "same(gap); assert(outer.deep[2] == gap and more == nil)"
+             "assert(outer.deep[1] == 1 and outer.deep[3] == shared)"
+             "assert(again == shared)");
+  Cross("local t = {}; for i = 20, 1, -1 do t[i] = i end; return t",
+        "local t = ...; assert(#t == 20)"
+        "for i = 1, 20 do assert(t[i] == i) end");
+  Cross("return { n = 3, 1, 2, 3 }",
+        "local t = ...; assert(t.n == 3 and #t == 3 and t[3] == 3)");
+}
+
+TEST_F(Values, SayWhereAGapWasFoundBeforeWhatCannotCross)
+{
+  EXPECT_NE(
+      std::string::npos,
+      Pack("return 1, { 1, 2, nil, 4, x = { print, coroutine.create(print) } }")
+          .text.find("result 2.x[2]: a coroutine cannot cross"));
+}
+
+/* More levels, and more in a level, than are dealt with at once. */
+TEST_F(Values, KeepWhatIsDeepAndWide)
+{
+  Cross(
+      "local function tree(depth)"
+      "  if depth == 0 then return 'leaf' end"
+      "  return { depth, tree(depth - 1), key = { [depth] = tree(depth - 1) } }"
+      "end; return tree(11)",
+      "local function check(t, depth)"
+      "  if depth == 0 then assert(t == 'leaf'); return end"
+      "  assert(t[1] == depth and #t == 2)"
+      "  check(t[2], depth - 1); check(t.key[depth], depth - 1)"
+      "end; check((...), 11)");
+  Cross(
+      "local t = {}; for i = 1, 100 do"
+      "  t[i] = i % 3 == 0 and { i, { i } } or i % 3 == 1 and i or tostring(i) "
+      "end; return t, t",
+      "local t, again = ...; assert(t == again and #t == 100)"
+      "for i = 1, 100 do"
+      "  if i % 3 == 0 then assert(t[i][1] == i and t[i][2][1] == i)"
+      "  else assert(t[i] == (i % 3 == 1 and i or tostring(i))) end "
+      "end");
+}
+
+/* Named again at the very end, when all before was read without need. */
+TEST_F(Values, KeepWhatIsSharedOnlyAtTheEnd)
+{
+  Cross("local t = { { 1 }, { 2 }, 'x' }; return t, 7, function() return t "
+        "end, t[2]",
+        "local t, seven, f, second, more = ...;"
+        "assert(seven == 7 and f() == t and second == t[2] and more == nil)"
+        "assert(t[1][1] == 1 and t[2][1] == 2 and t[3] == 'x' and #t == 3)");
+}
+
 TEST_F(Values, KeepKeysThatLookLikeIndexes)
 {
   Cross("local t = { 1, 2, 3, ['2'] = 'x' }; t[2] = nil; return t",

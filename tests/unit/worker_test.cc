@@ -329,6 +329,38 @@ TEST(Worker, AnswersCalls)
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
 }
 
+/* A call waits where another one has waited: what came too late for that one must
+   not reach it. */
+TEST(Worker, GivesNoCallTheAnswerOfAnother)
+{
+  auto worker = start(kService);
+  std::string answer;
+  for (int i = 0; i < 20; i++) {
+    ASSERT_STATUS(ask(worker.get(), message("echo", i), &answer), BRIDGE_OK);
+    EXPECT_EQ(answer, std::to_string(i));
+    ASSERT_STATUS(ask(worker.get(), message("sleep", 0.001), &answer, 0),
+                  BRIDGE_ETIMEDOUT);
+  }
+  /* Many at once, each with its own. */
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 12; t++) {
+    threads.emplace_back([&worker, &wrong, t] {
+      for (int i = 0; i < 50; i++) {
+        std::string mine;
+        bridge_status status =
+            ask(worker.get(), message("echo", t * 100 + i), &mine);
+        wrong += status != BRIDGE_OK || mine != std::to_string(t * 100 + i);
+      }
+    });
+  }
+  for (auto &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
 TEST(Worker, GivesEachFailureOfACallAStatusOfItsOwn)
 {
   auto worker = start(kService);
