@@ -2,7 +2,7 @@
 include_guard(GLOBAL)
 
 find_package(PkgConfig REQUIRED)
-pkg_search_module(BRIDGE_LUA54 REQUIRED IMPORTED_TARGET GLOBAL
+pkg_search_module(BRIDGE_LUA54 REQUIRED IMPORTED_TARGET
                   lua5.4 lua-5.4 lua54 "lua >= 5.4")
 if(BRIDGE_LUA54_VERSION VERSION_LESS 5.4 OR NOT BRIDGE_LUA54_VERSION VERSION_LESS 5.5)
   message(FATAL_ERROR "Lua 5.4 is needed, but ${BRIDGE_LUA54_VERSION} was found")

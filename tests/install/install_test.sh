@@ -186,7 +186,10 @@ found_in() {
 }
 
 part_layouts() {
-  local prefix libraries
+  local prefix libraries cache=$build/install-layouts/CMakeCache.txt
+  # It is of no use where the sources were elsewhere.
+  grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$source" "$cache" ||
+    rm -rf -- "$build/install-layouts"
   for prefix in /usr /usr/local; do
     echo "-- $prefix, staged"
     layout "$staged$prefix" "$prefix"
