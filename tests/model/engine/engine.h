@@ -33,6 +33,8 @@ extern const model_scenario model_list_scenarios[];
 
 /* Ends the run with a report if it does not hold. */
 void model_check(bool holds, const char *what);
+/* In `before`: deadlines may pass from now on. */
+void model_hurry(void);
 /* Let the others run. */
 void model_yield(void);
 /* One of 0 to limit - 1, as the checker likes. */

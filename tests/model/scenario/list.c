@@ -20,9 +20,9 @@ static bridge_mpsc *list;
 static unsigned next_number[MODEL_THREADS]; /* what has to come next */
 static unsigned taken;
 static unsigned expected;
-static unsigned told;  /* pushes that were told to wake */
-static unsigned armed; /* how often the consumer armed */
-static int bell;       /* what the consumer sleeps on */
+static unsigned told;        /* pushes that were told to wake */
+static unsigned armed;       /* how often the consumer armed */
+static int bell;             /* what the consumer sleeps on */
 static atomic_uint *cleared; /* what the consumer does before it arms */
 
 static void reset(unsigned count)

@@ -62,8 +62,7 @@ static bridge_status push_timeout(unsigned thread,
                                   int timeout_ms)
 {
   bridge_message *message = model_message(thread, number, SIZE);
-  bridge_status status =
-      bridge_queue_push_timeout(queue, &message, timeout_ms);
+  bridge_status status = bridge_queue_push_timeout(queue, &message, timeout_ms);
   model_check((status == BRIDGE_OK) == (message == NULL),
               "a message is taken if, and only if, it was let in");
   if (status == BRIDGE_OK) {
@@ -414,6 +413,12 @@ static void thread_never_full(unsigned index)
 }
 
 /* A push that gives up has let nothing in. */
+static void before_hurried(void)
+{
+  before_narrow();
+  model_hurry();
+}
+
 static void thread_gives_up(unsigned index)
 {
   if (index == CONSUMER) {
@@ -761,7 +766,7 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
     {"queue_room", 3, before_narrow, thread_room, after},
     {"queue_never_full", 3, before_never_full, thread_never_full, after_left},
-    {"queue_gives_up", 3, before_narrow, thread_gives_up, after_left},
+    {"queue_gives_up", 3, before_hurried, thread_gives_up, after_left},
     {"queue_kept", 3, before_narrow, thread_kept, after},
     {"queue_forced", 3, before_narrow, thread_forced, after},
     {"queue_dropping", 3, before_dropping, thread_dropping, after_dropping},
