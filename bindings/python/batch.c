@@ -7,7 +7,8 @@ enum {
 };
 
 typedef struct batch {
-  PyObject_HEAD bridge_queue *queue;
+  PyObject base;
+  bridge_queue *queue;
   size_t next;
   size_t count;
   bridge_message *messages[MOST];

@@ -8,7 +8,8 @@
 #include <structmember.h>
 
 typedef struct function {
-  PyObject_HEAD vectorcallfunc vectorcall;
+  PyObject base;
+  vectorcallfunc vectorcall;
   bridge__py_state *state;
   bridge__py_reference *reference;
   PyObject *weak;

@@ -23,7 +23,7 @@ static PyObject *status_name(PyObject *module, PyObject *argument)
 /* ---- A class ---- */
 
 typedef struct queue {
-  PyObject_HEAD
+  PyObject base;
   bridge_queue *queue;
 } queue;
 
@@ -89,15 +89,17 @@ static PyObject *pop_sum(int code)
   return result;
 }
 
-static PyObject *
-lua_kept(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *lua_kept(PyObject *module,
+                          PyObject *const *arguments,
+                          Py_ssize_t count)
 {
   (void)module;
   return pop_sum(lua_pcall(state, push_sum(arguments, count), 1, 0));
 }
 
-static PyObject *
-lua_released(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+static PyObject *lua_released(PyObject *module,
+                              PyObject *const *arguments,
+                              Py_ssize_t count)
 {
   (void)module;
   int pushed = push_sum(arguments, count);
@@ -114,7 +116,8 @@ static bool open_lua(void)
     return false;
   }
   luaL_openlibs(state);
-  if (luaL_dostring(state, "return function(a, b) return a + b end") != LUA_OK) {
+  if (luaL_dostring(state, "return function(a, b) return a + b end") !=
+      LUA_OK) {
     return false;
   }
   sum = luaL_ref(state, LUA_REGISTRYINDEX);
@@ -131,8 +134,7 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL}};
 
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT,
-                                        .m_name = "bench_hand",
-                                        .m_size = -1,
+                                        .m_name = "bench_hand", .m_size = -1,
                                         .m_methods = functions};
 
 PyMODINIT_FUNC PyInit_bench_hand(void)
