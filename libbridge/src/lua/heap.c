@@ -13,7 +13,7 @@
 /* Only the holder of the state writes `used` and `peak`, so that loads and
    stores suffice; they are atomic for the threads that watch.  The numbers
    publish nothing but themselves. */
-static void count(bridge__heap *heap, size_t old, size_t size)
+static inline void count(bridge__heap *heap, size_t old, size_t size)
 {
   /* relaxed: the holder reads what the holder wrote */
   size_t used =
@@ -21,7 +21,8 @@ static void count(bridge__heap *heap, size_t old, size_t size)
   /* relaxed: a number to look at */
   atomic_store_explicit(&heap->used, used, memory_order_relaxed);
   /* relaxed: the holder reads what the holder wrote */
-  if (used > atomic_load_explicit(&heap->peak, memory_order_relaxed)) {
+  if (size > old &&
+      used > atomic_load_explicit(&heap->peak, memory_order_relaxed)) {
     /* relaxed: a number to look at */
     atomic_store_explicit(&heap->peak, used, memory_order_relaxed);
   }
@@ -48,7 +49,7 @@ static void *resize_singly(void *block, size_t old, size_t size)
   return result == NULL && size <= old ? block : result;
 }
 
-static void *get(bridge__heap *heap, size_t size)
+static inline void *get(bridge__heap *heap, size_t size)
 {
   if (size <= BRIDGE__SMALL) {
     return bridge__small_get(heap, bridge__class_of(size));
@@ -63,7 +64,7 @@ static void *get(bridge__heap *heap, size_t size)
   return block;
 }
 
-static void put(bridge__heap *heap, void *block, size_t size)
+static inline void put(bridge__heap *heap, void *block, size_t size)
 {
   if (size <= BRIDGE__SMALL) {
     bridge__small_put(heap, block, bridge__class_of(size));
@@ -119,44 +120,51 @@ static void *resize(bridge__heap *heap, void *block, size_t old, size_t size)
 
 /* ---- For Lua ---- */
 
-static void drop(bridge__heap *heap, void *block, size_t size)
+static void *begin(bridge__heap *heap, size_t size)
 {
-  if (block == NULL) {
-    return;
+  if (!allowed(heap, size)) {
+    return NULL; /* Lua collects its garbage and asks once more */
   }
+  void *block = heap->pages ? get(heap, size) : bridge__allocate(size);
+  if (block != NULL) {
+    count(heap, 0, size);
+  }
+  return block;
+}
+
+static void *change(bridge__heap *heap, void *block, size_t old, size_t size)
+{
+  if (size > old && !allowed(heap, size - old)) {
+    return NULL;
+  }
+  void *result = heap->pages ? resize(heap, block, old, size)
+                             : resize_singly(block, old, size);
+  if (result != NULL) {
+    count(heap, old, size);
+  }
+  return result;
+}
+
+static void end(bridge__heap *heap, void *block, size_t size)
+{
+  count(heap, size, 0);
   if (heap->pages) {
     put(heap, block, size);
   } else {
     bridge__free(block);
   }
-  count(heap, size, 0);
 }
 
 void *bridge__heap_allocate(void *user, void *block, size_t old, size_t size)
 {
-  bridge__heap *heap = user;
-  if (size == 0) {
-    drop(heap, block, old);
-    return NULL;
+  if (block == NULL) { /* then `old` is a type */
+    return size == 0 ? NULL : begin(user, size);
   }
-  if (block == NULL) {
-    old = 0; /* Lua hands a type tag here */
+  if (size > 0) {
+    return change(user, block, old, size);
   }
-  if (size > old && !allowed(heap, size - old)) {
-    return NULL; /* Lua collects its garbage and asks once more */
-  }
-  void *result = NULL;
-  if (!heap->pages) {
-    result = resize_singly(block, old, size);
-  } else if (block == NULL) {
-    result = get(heap, size);
-  } else {
-    result = resize(heap, block, old, size);
-  }
-  if (result != NULL) {
-    count(heap, old, size);
-  }
-  return result;
+  end(user, block, old);
+  return NULL;
 }
 
 /* ---- Beginning and end ---- */

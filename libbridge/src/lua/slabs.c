@@ -172,15 +172,10 @@ static size_t growth(const bridge__heap *heap)
   return pages < 1 ? 1 : pages > MIXED_PAGES ? MIXED_PAGES : pages;
 }
 
-/* A block of the mixed pages; NULL if they have none and should not grow, or if
-   there is no memory. */
-static void *find_mixed(bridge__heap *heap, unsigned size_class)
+/* A block of the mixed pages that was never used; NULL if there is none and they
+   should not grow, or if there is no memory. */
+static void *bump(bridge__heap *heap, unsigned size_class)
 {
-  bridge__free_block *block = heap->mixed[size_class];
-  if (block != NULL) {
-    heap->mixed[size_class] = block->next;
-    return block;
-  }
   size_t size = sizes[size_class];
   if ((size_t)(heap->bump_end - heap->bump) < size) {
     if (heap->mixed_pages >= MIXED_PAGES) {
@@ -318,7 +313,7 @@ static void *next_slab(bridge__heap *heap, unsigned size_class)
 
 void *bridge__slab_find(bridge__heap *heap, unsigned size_class)
 {
-  void *block = find_mixed(heap, size_class);
+  void *block = bump(heap, size_class);
   if (block != NULL) {
     return block;
   }

@@ -21,7 +21,7 @@ static inline unsigned bridge__class_of(size_t size)
 
 /* ---- The ways that are seldom gone ---- */
 
-/* A small block where the current slab has none. */
+/* A small block where nothing was freed, and the current slab has none. */
 void *bridge__slab_find(bridge__heap *heap, unsigned size_class);
 /* A slab became empty, or was full until now. */
 void bridge__slab_turn(bridge__heap *heap, bridge__run *slab);
@@ -36,16 +36,20 @@ bool bridge__run_block_fit(bridge__heap *heap, bridge__run *run, size_t size);
 
 static inline void *bridge__small_get(bridge__heap *heap, unsigned size_class)
 {
-  if (heap->slabs != NULL) {
-    bridge__run *slab = heap->slabs->current[size_class];
-    if (slab != NULL && slab->free != NULL) {
-      bridge__free_block *block = slab->free;
-      slab->free = block->next;
-      slab->used++;
-      return block;
-    }
+  bridge__free_block *block = heap->mixed[size_class];
+  if (block != NULL) {
+    heap->mixed[size_class] = block->next;
+    return block;
   }
-  return bridge__slab_find(heap, size_class);
+  bridge__run *slab =
+      heap->slabs == NULL ? NULL : heap->slabs->current[size_class];
+  if (slab == NULL || slab->free == NULL) {
+    return bridge__slab_find(heap, size_class);
+  }
+  block = slab->free;
+  slab->free = block->next;
+  slab->used++;
+  return block;
 }
 
 /* `size_class` is what Lua takes it for: it has at least that one. */
