@@ -25,10 +25,12 @@ std::vector<char *> surroundings()
   texts.clear();
   for (char **each = environ; *each != nullptr; each++) {
     std::string text = *each;
-    if (text.rfind("ASAN_OPTIONS=", 0) != 0) {
+    if (text.rfind("ASAN_OPTIONS=", 0) != 0 &&
+        text.rfind("TSAN_OPTIONS=", 0) != 0) {
       texts.push_back(text);
     }
   }
+  texts.push_back("TSAN_OPTIONS=report_thread_leaks=0");
   texts.push_back("ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1");
   std::vector<char *> pointers;
   for (std::string &text : texts) {
