@@ -38,6 +38,13 @@ may be shared and cyclic.  Strings of Lua that are no UTF-8 come as str with the
 bytes as U+DC80 to U+DCFF, as ``os.fsdecode`` does it.  Arrays of NumPy cross within
 a `Buffer`.
 
+Where Lua is to run on a thread of Python, like a library, make a `State`:
+
+>>> with bridge.State() as state:
+...     add = state.run("return function(a, b) return a + b end")
+...     add(1, 2)
+3
+
 Time-outs are seconds, and None waits for ever, 0 asks.  A negative one, which in C
 waits for ever, raises `InvalidError`.  Every wait ends on Ctrl-C.  No native thread
 ever calls into Python.

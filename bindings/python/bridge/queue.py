@@ -67,8 +67,8 @@ class Queue(Handle[_core.Queue]):
     is a tuple: ``push(1, 2)`` comes out as ``(1, 2)``.
 
     In an event loop: give the queue a waker that has a descriptor, and use
-    ``async for``, `apop`, or `fileno` with `selectors`; when it is readable pop
-    with a time-out of 0 until `Empty`.
+    ``async for``, `apop`, `apop_batch`, or `fileno` with `selectors`; when it is
+    readable pop with a time-out of 0 until `Empty`.
     """
 
     __slots__ = ("_waiter",)
