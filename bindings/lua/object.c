@@ -3,6 +3,7 @@
 
 #include "lua/values.h"
 
+#include <stdint.h>
 #include <string.h>
 
 typedef struct object {
@@ -14,9 +15,16 @@ typedef struct object {
   };
 } object;
 
-/* Its address, as a key in a metatable, tells our objects from others: no script
-   can make a light userdata. */
+/* Its address, which stands in a metatable at [1], tells our objects from others:
+   no script can make a light userdata.  (At an index, since that is found faster
+   than under a key.) */
 static const char marker;
+
+static bool is_ours(lua_State *L, int metatable)
+{
+  lua_rawgeti(L, metatable, 1);
+  return lua_touserdata(L, -1) == (const void *)&marker;
+}
 
 static const struct kind {
   bridge_handle_kind kind;
@@ -98,7 +106,7 @@ static object *object_at(lua_State *L, int index)
       !lua_getmetatable(L, index)) {
     return NULL;
   }
-  bool ours = lua_rawgetp(L, -1, &marker) != LUA_TNIL;
+  bool ours = is_ours(L, -1);
   lua_pop(L, 2);
   return ours ? lua_touserdata(L, index) : NULL;
 }
@@ -162,7 +170,7 @@ void *bridge__face_check(lua_State *L, int index, bridge_handle_kind kind)
 void *bridge__face_self(lua_State *L, bridge_handle_kind kind)
 {
   if (lua_getmetatable(L, 1)) {
-    bool ours = lua_rawgetp(L, -1, &marker) != LUA_TNIL;
+    bool ours = is_ours(L, -1);
     lua_pop(L, 2);
     const object *found = ours ? lua_touserdata(L, 1) : NULL;
     if (found != NULL && found->kind == kind && found->handle != NULL) {
@@ -385,8 +393,8 @@ static void make_metatable(lua_State *L, const struct kind *kind)
 {
   luaL_newmetatable(L, kind->name);
   luaL_setfuncs(L, metamethods, 0);
-  lua_pushboolean(L, 1);
-  lua_rawsetp(L, -2, &marker);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&marker);
+  lua_rawseti(L, -2, 1);
   /* Scripts do not reach into it. */
   lua_pushstring(L, kind->name);
   lua_setfield(L, -2, "__metatable");

@@ -827,7 +827,7 @@ bridge_status bridge__pack_as(lua_State *L,
                               const char *noun)
 {
   size_t size = bridge_message_size(message);
-  first = lua_absindex(L, first);
+  first = first > 0 ? first : lua_absindex(L, first);
   int done = 0;
   bridge_status status = pack_plain_ones(L, first, count, message, &done);
   if (status == BRIDGE_OK && done == count) {
