@@ -51,7 +51,7 @@ local function run(text, limits)
   out:close()
   local options = os.getenv "ASAN_OPTIONS"
   options = (options and options .. ":" or "") .. "detect_leaks=0"
-  local command = ("%s ASAN_OPTIONS='%s' timeout -k 5 60 '%s' '%s' 2>&1"):format(
+  local command = ("%s ASAN_OPTIONS='%s' TSAN_OPTIONS=report_thread_leaks=0 timeout -k 5 60 '%s' '%s' 2>&1"):format(
     limits or "", options, interpreter, file)
   local pipe = assert(io.popen(command))
   local said = pipe:read "a"

@@ -127,8 +127,15 @@ ACTS = [name for name in vars(Scene) if not name.startswith("_") and name != "cl
 # ---- How it is judged ------------------------------------------------------------
 
 
+# What CPython says where its own loop finds no memory for a frame; of a function in
+# C that forgets its exception it says something else.
+CPYTHON = "error return without exception set"
+
+
 def out_of_memory(error):
     """Also where a script, or the library's answer, tells of it in words."""
+    if isinstance(error, SystemError):
+        return str(error) == CPYTHON
     return isinstance(error, MemoryError) or "memory" in str(error)
 
 
