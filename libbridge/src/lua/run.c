@@ -147,6 +147,11 @@ bridge_status bridge__state_pack(bridge_state *state,
                                  bridge_message *message,
                                  bridge_error **error)
 {
+  /* A coroutine returns more values than a frame has room for by itself; this
+     tells Lua that they are meant. */
+  if (!lua_checkstack(L, 1)) {
+    return no_memory(error);
+  }
   first = lua_absindex(L, first);
   if (lua_status(L) == LUA_OK) {
     return pack_in(L, first, count, message, error);
