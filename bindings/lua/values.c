@@ -248,40 +248,62 @@ static void put_back(bridge_queue *queue,
 }
 
 typedef struct batch {
-  bridge_queue *queue;
   bridge_message *messages[BATCH_MAX];
   size_t count;
   size_t used; /* those before it are in the list */
   bridge_status status;
 } batch;
 
-/* Protected: pushes the list of those that could be read; if the first one could
-   not, its text. */
+/* Protected: a list with room for so many. */
+static int make_list(lua_State *L)
+{
+  lua_createtable(L, (int)lua_tointeger(L, 1), 0);
+  return 1;
+}
+
+/* Protected: put those that can be read into the list, which is the first argument
+   and so survives an error; if one could not be read, its text. */
 static int read_batch(lua_State *L)
 {
-  batch *all = lua_touserdata(L, 1);
-  lua_createtable(L, (int)all->count, 0);
+  batch *all = lua_touserdata(L, 2);
   while (all->used < all->count) {
     int count = 0;
     bridge_message *message = all->messages[all->used];
-    all->status = unpack(L, message, true, &count);
+    lua_settop(L, 2);
+    all->status = bridge__unpack(L, message, &count);
     if (all->status != BRIDGE_OK) {
-      if (all->used > 0) {
-        lua_pop(L, 1); /* its turn to fail comes with the next pop */
-      }
       return 1;
     }
-    lua_rawseti(L, 2, (lua_Integer)all->used + 1);
+    luaL_checkstack(L, 4, NULL);
+    pack_table(L, count);
+    lua_rawseti(L, 1, (lua_Integer)all->used + 1);
     all->used++;
     bridge_message_release(message);
   }
-  return 1;
+  return 0;
+}
+
+/* The list is on top of the stack. */
+static int fill_list(lua_State *L, bridge_queue *queue, batch *all)
+{
+  int list = lua_gettop(L);
+  lua_pushcfunction(L, read_batch);
+  lua_pushvalue(L, list);
+  lua_pushlightuserdata(L, all);
+  if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK) {
+    all->status = BRIDGE_ENOMEM;
+  }
+  put_back(queue, all->messages + all->used, all->count - all->used);
+  if (all->used > 0) {
+    lua_settop(L, list); /* the turn of the others comes with the next pop */
+    return 1;
+  }
+  return explained(L, all->status);
 }
 
 static int queue_pop_batch(lua_State *L)
 {
-  batch all;
-  all.queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
+  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
   lua_Integer limit = 64;
   int timeout_ms = 0;
   if ((!lua_isnoneornil(L, 2) &&
@@ -290,21 +312,21 @@ static int queue_pop_batch(lua_State *L)
     return lua_error(L);
   }
   size_t capacity = limit < BATCH_MAX ? (size_t)limit : BATCH_MAX;
+  size_t there = bridge_queue_count(queue);
+  lua_settop(L, 3);
+  lua_pushcfunction(L, make_list);
+  lua_pushinteger(L, (lua_Integer)(there < capacity ? there : capacity));
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    return explained(L, BRIDGE_ENOMEM);
+  }
+  batch all;
   all.used = 0;
-  all.status = bridge_queue_pop_batch(all.queue, all.messages, capacity,
-                                      &all.count, timeout_ms);
+  all.status = bridge_queue_pop_batch(queue, all.messages, capacity, &all.count,
+                                      timeout_ms);
   if (all.status != BRIDGE_OK) {
     return bridge__face_status(L, all.status);
   }
-  lua_pushcfunction(L, read_batch);
-  lua_pushlightuserdata(L, &all);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-    all.status = BRIDGE_ENOMEM;
-    put_back(all.queue, all.messages + all.used, all.count - all.used);
-    return explained(L, all.status);
-  }
-  put_back(all.queue, all.messages + all.used, all.count - all.used);
-  return all.used > 0 ? 1 : explained(L, all.status);
+  return fill_list(L, queue, &all);
 }
 
 /* Whether a loop over values can show this message: `for` ends at nil. */

@@ -491,13 +491,16 @@ static bool take_simple(const unsigned char *at,
   if (first >= 0xcb && first <= 0xd3) {
     return take_number_value(at, left, value, taken);
   }
-  if (first < 0xa0 || first >= 0xc0 || (first & 0x1f) >= left) {
+  size_t header = first == 0xd9 && left > 1 ? 2 : 1;
+  size_t size = header == 2 ? at[1] : first & 0x1f;
+  if ((header == 1 && (first < 0xa0 || first >= 0xc0)) ||
+      size > left - header) {
     return false;
   }
   value->type = BRIDGE_TYPE_STRING;
-  value->as.bytes.data = (const char *)at + 1;
-  value->as.bytes.size = first & 0x1f;
-  *taken = 1 + (first & 0x1f);
+  value->as.bytes.data = (const char *)at + header;
+  value->as.bytes.size = size;
+  *taken = header + size;
   return true;
 }
 
