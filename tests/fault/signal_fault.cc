@@ -31,16 +31,24 @@ void handle(int)
   hits++;
 }
 
+/* Stays: a signal may come after the hail. */
+bool catch_signals()
+{
+  struct sigaction action = {};
+  action.sa_handler = handle; /* and no SA_RESTART */
+  return sigaction(SIGUSR1, &action, nullptr) == 0;
+}
+
+const bool caught = catch_signals();
+
 /* Aimed at the calling thread, as long as it lives. */
 class Hail
 {
 public:
   Hail()
   {
+    EXPECT_TRUE(caught);
     hits = 0;
-    struct sigaction action = {};
-    action.sa_handler = handle; /* and no SA_RESTART */
-    sigaction(SIGUSR1, &action, &before);
     struct sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = SIGUSR1;
@@ -52,12 +60,10 @@ public:
   ~Hail()
   {
     timer_delete(timer);
-    sigaction(SIGUSR1, &before, nullptr);
   }
 
 private:
   timer_t timer;
-  struct sigaction before;
 };
 
 class Signals : public fault::Bounded
