@@ -780,6 +780,43 @@ TEST_F(Host, PackLeavesTheMessageAsItWasWhenItFails)
   EXPECT_EQ(1u, bridge_message_size(message_));
 }
 
+TEST_F(Host, PackWritesNothingInsideOfAContainer)
+{
+  ASSERT_EQ(BRIDGE_OK, bridge_message_begin_array(message_, 2));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(message_, 5));
+  size_t size = bridge_message_size(message_);
+  lua_pushinteger(L_, 1);
+  EXPECT_EQ(BRIDGE_EINVAL, bridge__pack(L_, 1, 1, message_));
+  lua_settop(L_, 0);
+  lua_newtable(L_);
+  EXPECT_EQ(BRIDGE_EINVAL, bridge__pack(L_, 1, 1, message_));
+  EXPECT_EQ(size, bridge_message_size(message_));
+  EXPECT_EQ(BRIDGE_OK, bridge_message_write_integer(message_, 6));
+  EXPECT_EQ(BRIDGE_OK, bridge_message_end(message_));
+  EXPECT_EQ(1u, bridge_message_count(message_));
+}
+
+/* Which values are the caller's does not matter, nor what stands above them. */
+TEST_F(Host, PackStartsAgainAndLeavesTheStackAlone)
+{
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(message_, 5));
+  lua_pushliteral(L_, "below");
+  ASSERT_EQ(LUA_OK, luaL_dostring(L_, "return { 1, 2, nil, 4, x = 5 }"));
+  lua_pushliteral(L_, "above");
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L_, -2, 1, message_));
+  EXPECT_EQ(3, lua_gettop(L_));
+  EXPECT_STREQ("above", lua_tostring(L_, 3));
+  bridge_reader reader;
+  bridge_value value;
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_init(&reader, message_));
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(5, value.as.integer);
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(BRIDGE_TYPE_MAP, value.type);
+  EXPECT_EQ(4u, value.as.count);
+  EXPECT_EQ(2u, bridge_message_count(message_));
+}
+
 TEST_F(Host, PackTakesNothingFromANullMessage)
 {
   lua_pushinteger(L_, 1);

@@ -771,6 +771,13 @@ static bridge_status pack_plain_ones(
   return BRIDGE_OK;
 }
 
+/* Whether values can be appended, and taken back: not within a container. */
+static bridge_status behind(const bridge_message *message, size_t size)
+{
+  bridge_reader reader;
+  return size == 0 ? BRIDGE_OK : bridge_reader_init(&reader, message);
+}
+
 /* Not set to zero as a whole, for it is large. */
 static void prepare(packer *p, lua_State *L, bridge_message *message)
 {
@@ -829,7 +836,10 @@ bridge_status bridge__pack_as(lua_State *L,
   size_t size = bridge_message_size(message);
   first = first > 0 ? first : lua_absindex(L, first);
   int done = 0;
-  bridge_status status = pack_plain_ones(L, first, count, message, &done);
+  bridge_status status = behind(message, size);
+  if (status == BRIDGE_OK) {
+    status = pack_plain_ones(L, first, count, message, &done);
+  }
   if (status == BRIDGE_OK && done == count) {
     return BRIDGE_OK;
   }

@@ -205,48 +205,52 @@ static void pack(lua_State *L, int index, node **n)
   }
 }
 
-static const unsigned char *unpack(lua_State *L, const unsigned char *at)
+static const unsigned char *unpack(lua_State *L, const unsigned char *at);
+
+static const unsigned char *unpack_table(lua_State *L, const unsigned char *at)
 {
   uint32_t length = 0;
-  switch (*at++) {
-  case FALSE:
-    lua_pushboolean(L, 0);
-    return at;
-  case TRUE:
-    lua_pushboolean(L, 1);
-    return at;
-  case INTEGER: {
-    lua_Integer value;
-    memcpy(&value, at, sizeof value);
-    lua_pushinteger(L, value);
-    return at + sizeof value;
+  memcpy(&length, at, sizeof length);
+  at += sizeof length;
+  lua_createtable(L, (int)length, 0);
+  for (uint32_t i = 1; i <= length; i++) {
+    at = unpack(L, at);
+    lua_rawseti(L, -2, i);
   }
-  case NUMBER: {
-    lua_Number value;
-    memcpy(&value, at, sizeof value);
-    lua_pushnumber(L, value);
-    return at + sizeof value;
+  while (*at != END) {
+    at = unpack(L, at);
+    at = unpack(L, at);
+    lua_rawset(L, -3);
   }
+  return at + 1;
+}
+
+static const unsigned char *unpack(lua_State *L, const unsigned char *at)
+{
+  unsigned char tag = *at++;
+  lua_Integer integer = 0;
+  lua_Number number = 0;
+  uint32_t size = 0;
+  switch (tag) {
+  case INTEGER:
+    memcpy(&integer, at, sizeof integer);
+    lua_pushinteger(L, integer);
+    return at + sizeof integer;
+  case NUMBER:
+    memcpy(&number, at, sizeof number);
+    lua_pushnumber(L, number);
+    return at + sizeof number;
   case STRING:
-    memcpy(&length, at, sizeof length);
-    lua_pushlstring(L, (const char *)at + sizeof length, length);
-    return at + sizeof length + length;
+    memcpy(&size, at, sizeof size);
+    lua_pushlstring(L, (const char *)at + sizeof size, size);
+    return at + sizeof size + size;
   case TABLE:
-    memcpy(&length, at, sizeof length);
-    at += sizeof length;
-    lua_createtable(L, (int)length, 0);
-    for (uint32_t i = 1; i <= length; i++) {
-      at = unpack(L, at);
-      lua_rawseti(L, -2, i);
-    }
-    while (*at != END) {
-      at = unpack(L, at);
-      at = unpack(L, at);
-      lua_rawset(L, -3);
-    }
-    return at + 1;
-  default:
+    return unpack_table(L, at);
+  case NIL:
     lua_pushnil(L);
+    return at;
+  default:
+    lua_pushboolean(L, tag == TRUE);
     return at;
   }
 }
