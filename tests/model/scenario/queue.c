@@ -372,6 +372,7 @@ enum {
 };
 
 static int bell;
+static int late; /* rung when the other may begin */
 
 static void before_never_full(void)
 {
@@ -381,6 +382,7 @@ static void before_never_full(void)
   options.policy = BRIDGE_QUEUE_FAIL;
   make_from(&options);
   bell = model_bell_open();
+  late = model_bell_open();
 }
 
 static void push_large(unsigned number)
@@ -396,12 +398,16 @@ static void push_large(unsigned number)
 static void thread_never_full(unsigned index)
 {
   if (index == 2) {
+    model_bell_wait(late);
     model_check(push_timeout(index, 0, 0) == BRIDGE_OK, "never full, yet full");
     return;
   }
   for (unsigned i = 0; i < ROUNDS; i++) {
     if (index == 1) {
       push_large(i);
+      if (i == 1) {
+        model_bell_ring(late);
+      }
       continue;
     }
     unsigned before = next[1];
