@@ -177,19 +177,28 @@ static bridge_status push_texts(call *self)
   return BRIDGE_OK;
 }
 
-/* The arguments of a message, and the functions among them. */
+/* The arguments of a message, and the functions among them.  It comes by way of
+   another stack, where a finalizer may run that got hold of our coroutine. */
 static bridge_status push_message(call *self)
 {
+  lua_State *lua = self->lua;
   int pushed = 0;
   bridge_status status = bridge_state_push(
-      self->self->state, self->lua, self->message, &pushed, &self->error);
-  for (int i = 0; status == BRIDGE_OK && i < self->count; i++) {
+      self->self->state, lua, self->message, &pushed, &self->error);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (lua_status(lua) != LUA_OK || lua_gettop(lua) != 1 + self->count) {
+    lua_resetthread(lua);
+    return BRIDGE_ESCRIPT;
+  }
+  for (int i = 0; i < self->count; i++) {
     if (self->numbers[i] != LUA_NOREF) {
-      lua_rawgeti(self->lua, LUA_REGISTRYINDEX, self->numbers[i]);
-      lua_replace(self->lua, 2 + i);
+      lua_rawgeti(lua, LUA_REGISTRYINDEX, self->numbers[i]);
+      lua_replace(lua, 2 + i);
     }
   }
-  return status;
+  return BRIDGE_OK;
 }
 
 /* Takes the function at 2. */

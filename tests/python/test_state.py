@@ -456,6 +456,66 @@ def test_every_limit_is_survived(limit):
                 pass
 
 
+HOSTILE = """
+local mine
+local function each() mine = mine or coroutine.running() end
+local function meddle()
+  setmetatable({}, {__gc = function()
+    if mine then
+      pcall(coroutine.resume, mine, 1)
+      pcall(coroutine.close, mine)
+    end
+    meddle()
+  end})
+end
+meddle()
+collectgarbage('setpause', 1)
+return function(...) each() return ... end
+"""
+
+
+def test_a_finalizer_that_meddles_with_the_call_harms_nothing(state):
+    f = state.run(HOSTILE)
+    right = 0
+    for i in range(3000):
+        try:
+            first, row, last = f(f, [i, {"k": "x" * 100}], f)
+            assert row == [i, {"k": "x" * 100}]
+            assert isinstance(first, bridge.LuaFunction) and callable(last)
+            right += 1
+        except bridge.LuaError:
+            pass
+        try:
+            assert f("y" * 50, i) == ("y" * 50, i)
+        except bridge.LuaError:
+            pass
+    assert right > 0
+    assert state.run("return nil == (nil), 1") == (True, 1)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "coroutine.close(coroutine.running())",
+        "local v <close> = setmetatable({}, {__close = function() error('c') end}) error('x')",
+        "local v <close> = setmetatable({}, {__close = function() coroutine.yield() end}) error('x')",
+        "local v <close> = setmetatable({}, {__close = function() coroutine.yield() end})"
+        " coroutine.yield()",
+        "local function f() return f() + 1 end "
+        "local v <close> = setmetatable({}, {__close = f}) f()",
+        "error(setmetatable({}, {__tostring = function() error('t') end}))",
+        "error(coroutine.running())",
+        "coroutine.wrap(function() error({}) end)()",
+        "error()",
+    ],
+)
+def test_whatever_ends_a_call_the_next_one_works(state, source):
+    for _ in range(3):
+        with pytest.raises(bridge.LuaError):
+            state.run(source)
+        assert state.run("return ...", 1, "x", [2]) == (1, "x", [2])
+
+
 # ---- Closing
 
 
