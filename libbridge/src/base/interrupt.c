@@ -1,8 +1,6 @@
 /* Interrupt: how a cancel finds the wait of the thread it is meant for. */
 #include "base/interrupt.h"
 
-#include "base/config.h"
-
 /* What the calling thread is bound to, and in which process: in the child of a
    fork the mutex may be held by a thread that is not there. */
 typedef struct binding {

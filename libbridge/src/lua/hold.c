@@ -2,7 +2,6 @@
    lua_State. */
 #include "lua/hold.h"
 
-#include "base/config.h"
 #include "base/interrupt.h"
 
 struct bridge__waiter {

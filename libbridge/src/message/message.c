@@ -2,7 +2,6 @@
    table of handles and their end; write.c fills them and read.c walks them. */
 #include "message/message.h"
 
-#include "base/config.h"
 #include "base/memory.h"
 #include "message/codec.h"
 

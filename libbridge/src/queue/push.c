@@ -2,7 +2,6 @@
    so a message that is linked always fits, and a closed queue lets nobody in. */
 #include "queue/body.h"
 
-#include "base/config.h"
 #include "base/interrupt.h"
 
 /* ---- What may go in ---- */

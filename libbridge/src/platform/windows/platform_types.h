@@ -13,4 +13,6 @@ typedef HANDLE bridge__native_thread;
 
 #define BRIDGE__MUTEX_INIT SRWLOCK_INIT
 
+#define BRIDGE__THREAD_LOCAL _Thread_local
+
 #endif
