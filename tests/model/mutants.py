@@ -339,7 +339,11 @@ def main():
                         help="whose orders are weakened")
     options = parser.parse_args()
 
-    source = pathlib.Path(options.source)
+    # A copy: somebody may be writing there.
+    keep = tempfile.TemporaryDirectory()
+    source = pathlib.Path(keep.name) / "src"
+    shutil.copytree(options.source, source)
+    options.source = source
     if options.what == "seeds":
         mutants = seeded(source)
     else:

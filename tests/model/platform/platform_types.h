@@ -12,4 +12,7 @@ typedef struct bridge__condition {
 
 typedef int bridge__native_thread;
 
+/* In a section that the engine exchanges when another thread looks into it. */
+#define BRIDGE__THREAD_LOCAL __attribute__((section("model_tls")))
+
 #endif
