@@ -77,7 +77,7 @@ protected:
     EXPECT_STATUS(call(kWait), BRIDGE_ETIMEDOUT);
     /* The clock is read in whole milliseconds. */
     EXPECT_GE(now_ms() - began, kWait - 1);
-    EXPECT_GT(hits, 5);
+    EXPECT_GT(hits, 0);
   }
 
   /* It waits for what comes after a number of signals. */
@@ -269,6 +269,9 @@ const char *const kService = R"lua(
   local bridge = require "bridge"
   return bridge.serve {
     sleep = function(seconds) return bridge.sleep(seconds) end,
+    await = function(queue)
+      while #queue == 0 do assert(bridge.sleep(0.005)) end
+    end,
     never = function() return bridge.sleep(1e6) end,
   }
 )lua";
@@ -285,7 +288,9 @@ TEST_F(Signals, DoNotEndACall)
 {
   Owned<bridge_worker> worker(start(kService, BRIDGE_DRIVE_THREAD));
   times_out([&](int ms) { return call(worker.get(), message("never"), ms); });
-  waits([&] { return call(worker.get(), message("sleep", 0.1), -1); }, [] {});
+  Owned<bridge_queue> queue(make_queue(BRIDGE_WAKER_CONDITION, 4));
+  waits([&] { return call(worker.get(), message("await", queue.get()), -1); },
+        [&] { EXPECT_STATUS(push(queue.get(), 0), BRIDGE_OK); });
   Hail hail;
   EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_close(worker.get(), kLong), BRIDGE_OK);
