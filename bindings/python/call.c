@@ -41,6 +41,8 @@ typedef struct call {
   int *numbers; /* of those arguments that are functions, else LUA_NOREF */
 
   int results;
+  bool is_integer; /* the one result, which is `integer` */
+  lua_Integer integer;
   bridge_error *error;
   bridge_message *packed; /* of the results, or NULL if they are plain */
   bridge__py_reference **functions; /* by result; NULL if there are none */
@@ -260,8 +262,10 @@ static bridge_status pack_results(call *self)
 /* See to it that results can be read with the GIL. */
 static bridge_status sort_results(call *self)
 {
-  if (self->results == 1 && lua_isinteger(self->lua, 1)) {
-    return BRIDGE_OK; /* the most common, at once */
+  self->is_integer = self->results == 1 && lua_isinteger(self->lua, 1);
+  if (self->is_integer) { /* the most common, at once */
+    self->integer = lua_tointeger(self->lua, 1);
+    return BRIDGE_OK;
   }
   bool functions = false;
   bool others = false;
@@ -368,6 +372,9 @@ static PyObject *add_functions(call *self, PyObject *values)
 
 static PyObject *results_of(call *self)
 {
+  if (self->is_integer) {
+    return PyLong_FromLongLong(self->integer);
+  }
   if (self->packed != NULL) {
     PyObject *values = bridge__py_unpack(self->packed);
     return self->results == 1 ? values : add_functions(self, values);

@@ -152,28 +152,19 @@ static bridge_status begin_later(bridge__py_state *self, bool *interrupted)
   return status;
 }
 
-bool bridge__py_state_begin(bridge__py_state *self)
+bool bridge__py_state_begin_late(bridge__py_state *self, bridge_status status)
 {
-  if (self == NULL || self->closed) {
-    refuse(self == NULL ? BRIDGE_EINVAL : BRIDGE_ECLOSED);
-    return false;
-  }
-  self->users++;
-  lua_State *main = NULL;
-  bridge_status status = bridge_state_enter(self->state, 0, &main);
-  if (status == BRIDGE_OK) {
-    return true;
-  }
   bool interrupted = false;
   if (status == BRIDGE_ETIMEDOUT) {
+    self->users++;
     status = begin_later(self, &interrupted);
+    if (!interrupted && status == BRIDGE_OK) {
+      return true;
+    }
+    end_use(self);
   }
-  if (!interrupted && status == BRIDGE_OK) {
-    return true;
-  }
-  end_use(self);
   if (!interrupted) {
-    refuse(status);
+    refuse(self == NULL ? BRIDGE_EINVAL : status);
   }
   return false;
 }
@@ -189,12 +180,9 @@ static void forget(bridge__py_state *self)
   }
 }
 
-void bridge__py_state_finish(bridge__py_state *self)
+void bridge__py_state_finish_late(bridge__py_state *self)
 {
-  lua_settop(self->lua, 0);
-  if (self->dropped != NULL) {
-    forget(self);
-  }
+  forget(self);
   bridge_state_leave(self->state);
   end_use(self);
 }

@@ -27,10 +27,33 @@ struct bridge__py_state {
 /* ---- state.c: who may use it --------------------------------------------- */
 
 /* Wait for the state and hold it; false with an exception. */
-bool bridge__py_state_begin(bridge__py_state *self);
+bool bridge__py_state_begin_late(bridge__py_state *self, bridge_status status);
+static inline bool bridge__py_state_begin(bridge__py_state *self)
+{
+  bridge_status status = BRIDGE_ECLOSED;
+  if (self != NULL && !self->closed) {
+    lua_State *main = NULL;
+    status = bridge_state_enter(self->state, 0, &main);
+    if (status == BRIDGE_OK) {
+      self->users++;
+      return true;
+    }
+  }
+  return bridge__py_state_begin_late(self, status);
+}
 
 /* Let it go, with an empty stack. */
-void bridge__py_state_finish(bridge__py_state *self);
+void bridge__py_state_finish_late(bridge__py_state *self);
+static inline void bridge__py_state_finish(bridge__py_state *self)
+{
+  lua_settop(self->lua, 0);
+  if (self->dropped != NULL || self->closed) {
+    bridge__py_state_finish_late(self);
+    return;
+  }
+  bridge_state_leave(self->state);
+  self->users--;
+}
 
 /* The function there is needed no more; takes the reference. */
 void bridge__py_state_drop(bridge__py_state *self,
