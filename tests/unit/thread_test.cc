@@ -8,6 +8,10 @@
 #include <future>
 #include <vector>
 
+extern "C" {
+bool bridge__thread_join(bridge_thread *thread);
+}
+
 static const bridge_status installed = support::install();
 
 namespace
@@ -181,6 +185,33 @@ TEST(Thread, DetachingEndsTheWaitOfAJoiner)
   EXPECT_FALSE(joiner.done);
   EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_OK);
   EXPECT_EQ(joiner.finish(), BRIDGE_EDETACHED);
+  staying.go();
+}
+
+TEST(Thread, JoinedByTheSystemAloneLetsOthersWaitForItsEnd)
+{
+  Staying staying;
+  support::Blocked system([&] {
+    return bridge__thread_join(staying.thread) ? BRIDGE_OK : BRIDGE_EALREADY;
+  });
+  EXPECT_FALSE(system.done);
+  EXPECT_FALSE(bridge__thread_join(staying.thread));
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_EALREADY);
+  EXPECT_EQ(bridge_thread_join(staying.thread, 0), BRIDGE_ETIMEDOUT);
+  support::Blocked other(
+      [&] { return bridge_thread_join(staying.thread, -1); });
+  EXPECT_FALSE(other.done);
+  staying.go();
+  EXPECT_EQ(system.finish(), BRIDGE_OK);
+  EXPECT_EQ(other.finish(), BRIDGE_EALREADY);
+  EXPECT_EQ(bridge_thread_join(staying.thread, -1), BRIDGE_EALREADY);
+}
+
+TEST(Thread, DetachedIsNotJoinedByTheSystem)
+{
+  Staying staying;
+  EXPECT_EQ(bridge_thread_detach(staying.thread), BRIDGE_OK);
+  EXPECT_FALSE(bridge__thread_join(staying.thread));
   staying.go();
 }
 
