@@ -93,7 +93,7 @@ def test_ctrl_c_breaks(wait):
 def test_a_worker_of_the_host_can_be_closed_again_after_ctrl_c():
     out = interrupt(
         WAITS["a host's close"],
-        after="host.close(grace=20)\nprint(host.phase)",
+        after="host.close(grace=0.5)\nprint(host.phase)",
     )
     assert out == ["interrupted", "ended", "end"]
 
@@ -203,7 +203,7 @@ def handler(*details):
 signal.signal(signal.SIGALRM, handler)
 chance = random.Random(5)
 wrong = 0
-for turn in range(120):
+for turn in range(60):
     queue = bridge.Queue(waker=chance.choice(["eventfd", "condition", "pipe"]))
     try:
         signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00001, 0.0006))
