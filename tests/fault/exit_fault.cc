@@ -68,7 +68,7 @@ int run(std::string how, std::string *said)
 
 TEST_P(Exit, EndsTheProcess)
 {
-  const int rounds = FAULT_SANITIZED ? 1 : 4;
+  const int rounds = TESTS_SANITIZED ? 1 : 4;
   for (int i = 0; i < rounds; i++) {
     std::string said;
     int status = run(GetParam(), &said);

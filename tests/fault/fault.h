@@ -13,12 +13,6 @@
 #include <string>
 #include <thread>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FAULT_SANITIZED true
-#else
-#define FAULT_SANITIZED false
-#endif
-
 namespace fault
 {
 

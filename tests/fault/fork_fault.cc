@@ -316,7 +316,7 @@ TEST_F(Fork, OfAQuietProcessTellsTheChild)
 TEST_F(Fork, OfABusyProcessTellsTheChild)
 {
   World world;
-  if (FAULT_SANITIZED) {
+  if (TESTS_SANITIZED) {
     fork_one(world, false);
     return;
   }
@@ -330,9 +330,9 @@ TEST_F(Fork, OfABusyProcessTellsTheChild)
 TEST_F(Fork, FromThreadsTellsTheirChildren)
 {
   World world;
-  const int rounds = FAULT_SANITIZED ? 1 : 15;
+  const int rounds = TESTS_SANITIZED ? 1 : 15;
   std::vector<std::thread> forkers;
-  for (int t = 0; t < (FAULT_SANITIZED ? 1 : 3); t++) {
+  for (int t = 0; t < (TESTS_SANITIZED ? 1 : 3); t++) {
     forkers.emplace_back([&world, rounds] {
       for (int i = 0; i < rounds && !HasFailure(); i++) {
         fork_one(world, false);
@@ -466,7 +466,7 @@ TEST_F(Fork, ThenExecLeavesNoDescriptor)
   std::string before = inherited();
   World world;
   EXPECT_EQ(inherited(), before);
-  if (FAULT_SANITIZED) {
+  if (TESTS_SANITIZED) {
     return;
   }
   Bustle bustle(world);

@@ -209,6 +209,11 @@ struct Refusal {
   bridge_status (*make)();
 };
 
+void PrintTo(const Refusal &refusal, std::ostream *out)
+{
+  *out << refusal.name;
+}
+
 const Refusal kRefusals[] = {
     {"EventfdWaker", kEventfd, EMFILE, make_waker<BRIDGE_WAKER_EVENTFD>},
     {"EventfdWakerOfTheSystem", kEventfd, ENFILE,

@@ -132,7 +132,7 @@ protected:
 
   void sweep(fault::Gate &gate, bool ever)
   {
-    const long stride = FAULT_SANITIZED ? 29 : 3;
+    const long stride = TESTS_SANITIZED ? 29 : 3;
     /* The first ones matter most: then the module is opened. */
     long number = 1 + (ever ? 1 : 0);
     while (play(gate, number, ever) && !HasFailure()) {

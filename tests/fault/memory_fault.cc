@@ -1122,6 +1122,11 @@ struct Entry {
   int stride;
 };
 
+void PrintTo(const Entry &each, std::ostream *out)
+{
+  *out << each.name;
+}
+
 template <typename T> Entry entry(const char *name, int stride = 1)
 {
   return {name, [] { return std::unique_ptr<Scene>(new T()); }, stride};
@@ -1175,7 +1180,7 @@ protected:
   long sweep(bool ever)
   {
     const long stride =
-        FAULT_SANITIZED ? GetParam().stride : 1 + GetParam().stride / 8;
+        TESTS_SANITIZED ? GetParam().stride : 1 + GetParam().stride / 8;
     long number = 1;
     while (play(number, ever) && !HasFailure()) {
       number += stride;

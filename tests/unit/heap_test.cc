@@ -9,13 +9,6 @@
 #include <random>
 #include <vector>
 
-/* Limits of the address space are too narrow for a sanitizer's own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
-
 namespace
 {
 
@@ -193,7 +186,7 @@ TEST(Pages, AllGoBackToTheSystemWhenTrimmed)
 
 TEST(Pages, AreRefusedWithoutMemoryAndComeBackWithIt)
 {
-  if (SANITIZED) {
+  if (TESTS_SANITIZED) {
     GTEST_SKIP();
   }
   EXPECT_EQ(0, narrow(size_t{16} << 20, [] {
@@ -565,7 +558,7 @@ TEST(HeapOfPages, UsesFreedBlocksAgain)
 
 TEST(HeapOfPages, LeavesABlockWhereItIsIfThereIsNoMemoryToShrinkIt)
 {
-  if (SANITIZED) {
+  if (TESTS_SANITIZED) {
     GTEST_SKIP();
   }
   EXPECT_EQ(0, narrow(size_t{16} << 20, [] {
@@ -620,7 +613,7 @@ protected:
   {
     before = pages_look().used;
     ASSERT_EQ(bridge_state_create(&state, nullptr, nullptr), BRIDGE_OK);
-    if (SANITIZED) {
+    if (TESTS_SANITIZED) {
       EXPECT_EQ(pages_look().used, before);
     } else {
       EXPECT_GT(pages_look().used, before);
@@ -662,8 +655,8 @@ TEST_F(Paged, GivesBackAfterAPeak)
             BRIDGE_OK);
   const size_t peak = pages();
   EXPECT_EQ(run("collectgarbage() collectgarbage()"), BRIDGE_OK);
-  EXPECT_LE(pages(), SANITIZED ? 0 : 128u);
-  EXPECT_GE(peak, SANITIZED ? 0 : 2000u);
+  EXPECT_LE(pages(), TESTS_SANITIZED ? 0 : 128u);
+  EXPECT_GE(peak, TESTS_SANITIZED ? 0 : 2000u);
 }
 
 TEST_F(Paged, StaysFlatWhileItWorks)

@@ -16,17 +16,6 @@ void *bridge__block_get(void);
 void bridge__block_put(void *block);
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RECYCLES false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RECYCLES false
-#endif
-#endif
-#ifndef RECYCLES
-#define RECYCLES true
-#endif
-
 class Memory : public testing::Test
 {
 protected:
@@ -207,7 +196,7 @@ TEST_F(Memory, BlocksAreRecycledByTheirThread)
   const long before = support::blocks;
   put(get(1000));
   const long kept = support::blocks - before;
-  EXPECT_EQ(kept, RECYCLES ? 1000 : 0);
+  EXPECT_EQ(kept, TESTS_SANITIZED ? 0 : 1000);
   put(get(1000));
   EXPECT_EQ(support::blocks - before, kept);
   bridge_trim();
@@ -220,8 +209,9 @@ TEST_F(Memory, BlocksOfAThreadThatEndedServeAnother)
   bridge_trim();
   const long before = support::blocks;
   std::thread([] { put(get(500)); }).join();
-  EXPECT_EQ(support::blocks - before, RECYCLES ? 500 : 0);
-  support::left = RECYCLES ? 0 : -1; /* nothing but what the thread left */
+  EXPECT_EQ(support::blocks - before, TESTS_SANITIZED ? 0 : 500);
+  support::left =
+      TESTS_SANITIZED ? -1 : 0; /* nothing but what the thread left */
   std::vector<void *> blocks = get(500);
   support::left = -1;
   put(blocks);

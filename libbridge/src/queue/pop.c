@@ -266,7 +266,7 @@ static bridge_status put_back(bridge_queue *queue, bridge_message **message)
                              BRIDGE__CREDIT_BYTES_MOST)) {
     return BRIDGE_ELIMIT;
   }
-  /* Publishes nothing: it takes room away. */
+  /* Publishes, as every store to it does, that its messages were reserved. */
   atomic_store_explicit(&queue->popped, popped, memory_order_release);
   bridge__queue_put_front(queue, *message);
   *message = NULL;

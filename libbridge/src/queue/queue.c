@@ -199,6 +199,20 @@ static bridge_status choose_waker(bridge_queue_options *chosen)
   return status;
 }
 
+/* Asked for once: it only decides whether to look before going to sleep. */
+static bool several_cores(void)
+{
+  static atomic_uint known;
+  /* Takes nothing: the number stands for itself. */
+  unsigned cores = atomic_load_explicit(&known, memory_order_relaxed);
+  if (cores == 0) {
+    cores = bridge__native_cores();
+    /* Publishes nothing. */
+    atomic_store_explicit(&known, cores, memory_order_relaxed);
+  }
+  return cores > 1;
+}
+
 static bridge_status init_waiting(bridge_queue *queue)
 {
   bridge_status status = bridge__mutex_init(&queue->mutex);
@@ -239,7 +253,7 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->seat, 0);
   atomic_init(&queue->popped, 0);
   bridge__mpsc_init(&queue->list, true);
-  queue->spins = bridge__native_cores() > 1;
+  queue->spins = several_cores();
   queue->spin_pause = 1;
   *out = queue;
   return BRIDGE_OK;
