@@ -691,6 +691,23 @@ TEST_F(Paged, RunsFinalizersThatAllocateWhileItCloses)
             BRIDGE_OK);
 }
 
+TEST_F(Paged, KeepsItsLimitWhileFinalizersRunAtItsEnd)
+{
+  bridge_state_options options;
+  bridge_state_options_init(&options);
+  options.memory_limit = 1 << 20;
+  bridge_state_release(state);
+  ASSERT_EQ(bridge_state_create(&state, &options, nullptr), BRIDGE_OK);
+  EXPECT_EQ(run("setmetatable({}, { __gc = function() "
+                "  for i = 1, 300000 do local garbage = { i } end "
+                "end })"),
+            BRIDGE_OK);
+  bridge_trim();
+  bridge_state_release(state);
+  state = nullptr;
+  EXPECT_LT(pages_look().dirty * PAGE, size_t{8} << 20);
+}
+
 TEST_F(Paged, GoesFromThreadToThread)
 {
   for (int i = 0; i < 4; i++) {

@@ -50,7 +50,7 @@ typedef struct bridge__heap {
 
 /* `expected` is what it will need at least, in bytes. */
 void bridge__heap_init(bridge__heap *heap, bool pages, size_t expected);
-/* Only what is allocated from now on may count on being reused. */
+/* What is freed from now on is not reused: all goes away soon. */
 void bridge__heap_close(bridge__heap *heap);
 /* Gives back all pages.  Large blocks have to be freed before. */
 void bridge__heap_destroy(bridge__heap *heap);

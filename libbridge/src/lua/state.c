@@ -72,6 +72,30 @@ static void make_large_buffer(lua_State *L)
   lua_pop(L, 1);
 }
 
+static int stop_freeing(lua_State *L)
+{
+  bridge_state *state = lua_touserdata(L, lua_upvalueindex(1));
+  if (state->closing) {
+    bridge__heap_close(&state->heap);
+  }
+  return 0;
+}
+
+/* Finalizers run in the reverse order of their making, so that of an object which
+   is older than all others is the last one of lua_close: what Lua frees from then
+   on goes away with the pages.  Not before, or a finalizer would get none of the
+   memory back that is collected while it runs. */
+static void watch_close(lua_State *L, bridge_state *state)
+{
+  lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushlightuserdata(L, state);
+  lua_pushcclosure(L, stop_freeing, 1);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state->heap);
+}
+
 /* Begin to count as if a cycle had just ended: the next one begins once as much
    again was allocated. */
 static void begin_collecting(lua_State *L)
@@ -85,6 +109,7 @@ static int open_protected(lua_State *L)
   const opening *o = lua_touserdata(L, 1);
   lua_settop(L, 0);
   lua_gc(L, LUA_GCSTOP); /* there is no garbage yet */
+  watch_close(L, o->state);
   make_large_buffer(L);
   lua_pushlightuserdata(L, &o->state->closing);
   lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
@@ -190,7 +215,6 @@ static bridge_status fill(bridge_state *state,
 static void close_lua(bridge_state *state)
 {
   state->closing = true;
-  bridge__heap_close(&state->heap);
   lua_close(state->main);
   bridge__heap_destroy(&state->heap);
 }
