@@ -106,9 +106,9 @@ BRIDGE_API void bridge_queue_release(bridge_queue *queue);
 /**
  * Append a message; when there is no room, do what the queue's policy says.
  *
- * Who waits for room is woken when a quarter of it is free, not for each
- * message that leaves a full queue, and looks by itself from time to time, at
- * least every 64 ms.
+ * Who waits for room is woken when a quarter of it is free, or when one leaves
+ * and nobody was woken for a millisecond, not for each message that leaves a
+ * full queue; and looks by itself from time to time, at least every 16 ms.
  *
  * @param queue            the queue
  * @param[in,out] message  taken and set to NULL on success; else untouched

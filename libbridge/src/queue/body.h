@@ -54,6 +54,7 @@ struct bridge_queue {
   atomic_uint seat;
   atomic_uint_fast64_t popped; /* credit given back; written in the seat */
   bridge_node *oldest;         /* taken from the list; guarded by the seat */
+  int64_t woken;               /* when producers were; guarded by the seat */
   bool spins;                  /* there is a second core */
   unsigned spin_rest;  /* guarded by the seat: waits that will not spin */
   unsigned spin_pause; /* guarded by the seat: how many after a failure */

@@ -252,6 +252,25 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
   return status;
 }
 
+/* Also from producers who have seen more of it: refresh in push.c. */
+static void take_room(bridge_queue *queue, uint64_t popped)
+{
+  /* Publishes, as every store to it does, that its messages were reserved. */
+  atomic_store_explicit(&queue->popped, popped, memory_order_seq_cst);
+  uint64_t known = atomic_load_explicit(&queue->known, memory_order_seq_cst);
+  /* Ahead by no more than what was put back; behind, it wraps. */
+  while (known != popped &&
+         bridge__credit_items(bridge__credit_subtract(known, popped)) <=
+             BRIDGE__CREDIT_ITEMS_MAX / 2) {
+    /* Publishes nothing: producers have seen more. */
+    if (atomic_compare_exchange_weak_explicit(&queue->known, &known, popped,
+                                              memory_order_seq_cst,
+                                              memory_order_seq_cst)) {
+      break;
+    }
+  }
+}
+
 /* Gives the room back the other way. */
 static bridge_status put_back(bridge_queue *queue, bridge_message **message)
 {
@@ -266,8 +285,7 @@ static bridge_status put_back(bridge_queue *queue, bridge_message **message)
                              BRIDGE__CREDIT_BYTES_MOST)) {
     return BRIDGE_ELIMIT;
   }
-  /* Publishes, as every store to it does, that its messages were reserved. */
-  atomic_store_explicit(&queue->popped, popped, memory_order_release);
+  take_room(queue, popped);
   bridge__queue_put_front(queue, *message);
   *message = NULL;
   return BRIDGE_OK;

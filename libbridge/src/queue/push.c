@@ -52,8 +52,19 @@ static bool refresh(bridge_queue *queue, uint64_t old)
   }
   /* Publishes the room.  Not if somebody was faster: a word that went back could
      fall behind by more than the words can count. */
-  atomic_compare_exchange_strong_explicit(
-      &queue->known, &old, popped, memory_order_release, memory_order_relaxed);
+  while (atomic_compare_exchange_strong_explicit(&queue->known, &old, popped,
+                                                 memory_order_seq_cst,
+                                                 memory_order_relaxed)) {
+    /* An unpop may have taken room away meanwhile.  It writes `popped` and then
+       reads `known`, in the one order of all that is sequentially consistent: so
+       it sees what was written here, or here is seen what it wrote. */
+    uint64_t again = atomic_load_explicit(&queue->popped, memory_order_seq_cst);
+    if (again == popped) {
+      break;
+    }
+    old = popped;
+    popped = again;
+  }
   return true;
 }
 

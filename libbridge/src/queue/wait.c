@@ -13,7 +13,10 @@
 
 /* How long a producer sleeps until it looks by itself; twice as long each time. */
 #define NAP_SHORTEST INT64_C(1000000)
-#define NAP_LONGEST  INT64_C(64000000)
+#define NAP_LONGEST  INT64_C(16000000)
+
+/* How often producers are woken at least, if room comes slowly. */
+#define WAKE_EVERY INT64_C(1000000)
 
 static void announce(bridge_queue *queue)
 {
@@ -101,10 +104,7 @@ bridge_status bridge__queue_await_room(bridge_queue *queue,
   return status;
 }
 
-/* Not for each message of a queue that is full, which would cost both sides a
-   system call for each: when a quarter is free, as the sockets of Linux do
-   (sk_stream_write_space).  Those who could go before find out by themselves. */
-static bool worth_waking(const bridge_queue *queue)
+static bool quarter_free(const bridge_queue *queue)
 {
   /* Takes nothing: who wakes looks again. */
   uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
@@ -113,6 +113,23 @@ static bool worth_waking(const bridge_queue *queue)
   return bridge__credit_within(bridge__credit_subtract(pushed, popped),
                                queue->items - quarter,
                                queue->bytes - queue->bytes / 4);
+}
+
+/* Not for each message of a queue that is full, which would cost both sides a
+   system call for each: when a quarter is free, as the sockets of Linux do
+   (sk_stream_write_space), or if nobody was woken for a while.  Those who could
+   go before find out by themselves. */
+static bool worth_waking(bridge_queue *queue)
+{
+  if (quarter_free(queue)) {
+    return true;
+  }
+  const int64_t now = bridge__now();
+  const bool due = now - queue->woken >= WAKE_EVERY;
+  if (due) {
+    queue->woken = now;
+  }
+  return due;
 }
 
 void bridge__queue_wake_waiting(bridge_queue *queue)
