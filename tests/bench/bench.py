@@ -24,6 +24,8 @@ import rows
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 NOT_INSTALLED = 77
+#: As a shell says that Ctrl-C ended a program.
+INTERRUPTED = 130
 OURS = "ours"
 #: Samples that differ by more than this factor are marked.
 SPREAD = 2.0
@@ -155,22 +157,24 @@ def judge(aim, taken):
 
 
 def number(value):
-    """Three digits that count, and no exponent."""
+    """Three digits that count, and an exponent only for what is tiny."""
     if value == 0:
         return "0"
     if value >= 999.5:
         return f"{value:,.0f}"
-    for digits, least in ((0, 99.95), (1, 9.995), (2, 0.9995), (3, 0.09995)):
-        if value >= least:
+    for digits in range(7):
+        if value >= 99.95 / 10**digits:
             return f"{value:.{digits}f}"
-    return f"{value:.2g}" if value >= 1e-4 else f"{value:.1e}"
+    return f"{value:.2e}"
 
 
 def spans(values):
-    """median [min..max], and a mark if they are far apart."""
+    """median [min..max], and a mark if they are far apart; of one, itself."""
+    median = number(statistics.median(values))
+    if len(values) == 1:
+        return median
     least, most = min(values), max(values)
     mark = " ~" if most > SPREAD * least else ""
-    median = number(statistics.median(values))
     return f"{median} [{number(least)}..{number(most)}]{mark}"
 
 
@@ -203,16 +207,18 @@ def lines(row, taken):
             row.what if name == OURS else "",
             name,
             figure_cell(taken[name], row.unit),
+            row.better if name == OURS else "",
             f"{number(statistics.median(both))} x" if both else "",
             *aim_cells(row, taken, name),
         )
 
 
-TITLES = ("what", "who", "median [min..max]", "ours / theirs", "aim", "")
+TITLES = ("what", "who", "median [min..max]", "better", "ours / theirs", "aim", "")
 
 LEGEND = (
-    "All figures of a row were taken in turn.  ours / theirs: the median of the"
-    " rounds' ratios.  ~: samples more than 2x apart."
+    "All figures of a row were taken in turn.  better: whether more or less of the"
+    " unit is.  ours / theirs: the median of the rounds' ratios.  ~: samples more"
+    " than 2x apart."
 )
 
 
@@ -248,7 +254,7 @@ def beside(row, taken):
 
 
 def short_line(row, taken):
-    """What, ours, the baseline, their ratio, the aims and how they ended."""
+    """What, ours, which way is better, the baseline, their ratio, the aims."""
     ours = taken[OURS]
     figure = f"{number(statistics.median(ours.values))} {row.unit}" if ours.values else "?"
     name = beside(row, taken)
@@ -263,10 +269,10 @@ def short_line(row, taken):
         by = by or (" x" if aim.baseline else "")
         met = {True: "met", False: "**missed**", None: "not measured"}
         ends.append(f"{aim.relation} {aim.value:g}{by} {met[judge(aim, taken)]}")
-    return row.what, figure, other, ratio, ", ".join(ends)
+    return row.what, figure, row.better, other, ratio, ", ".join(ends)
 
 
-SHORT_TITLES = ("what", "ours", "beside", "ratio", "aim")
+SHORT_TITLES = ("what", "ours", "better", "beside", "ratio", "aim")
 
 
 def short_table(measured):
@@ -399,8 +405,8 @@ def chosen(folder, names, only):
     return wanted, peers
 
 
-def measure_all(wanted, rounds, setting):
-    measured = []
+def measure_all(wanted, rounds, setting, measured):
+    """Appends each row to `measured` when it is finished."""
     for index, row in enumerate(wanted, 1):
         began = time.monotonic()
         progress(f"[{index}/{len(wanted)}] {row.what}")
@@ -408,7 +414,6 @@ def measure_all(wanted, rounds, setting):
         measured.append((row, taken))
         ours = figure_cell(taken[OURS], row.unit)
         progress(f"    {ours}   ({time.monotonic() - began:.1f} s)")
-    return measured
 
 
 def progress(text):
@@ -425,14 +430,44 @@ def positive(text):
     return value
 
 
+class Parser(argparse.ArgumentParser):
+    """One line is enough to say what is wrong."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def table_file(text):
+    """A file that can be written."""
+    path = pathlib.Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text or '.'} is a folder")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{path} cannot be written")
+    return path
+
+
+def marked_file(text):
+    """A file that can be written, and has the marks."""
+    path = table_file(text)
+    try:
+        put_between_marks(path.read_text(encoding="utf-8"), "")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise argparse.ArgumentTypeError(f"{path}: {reason}") from None
+    return path
+
+
 def arguments(argv):
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser = Parser(prog="./dev bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="all, if none")
     parser.add_argument("--rounds", type=positive, default=5, metavar="N")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows that contain it")
-    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--markdown", type=table_file, metavar="FILE")
     parser.add_argument(
-        "--readme", type=pathlib.Path, metavar="FILE", help=f"a line a row, at {MARKS[0]}"
+        "--readme", type=marked_file, metavar="FILE", help=f"a line a row, at {MARKS[0]}"
     )
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -445,7 +480,13 @@ def arguments(argv):
     for name in options.topics:
         if name not in known:
             parser.error(f"there is no topic '{name}'; there are: {' '.join(known)}")
-    options.topics = options.topics or known
+    options.topics = list(dict.fromkeys(options.topics)) or known
+    both = (options.markdown, options.readme)
+    if all(both) and both[0].resolve() == both[1].resolve():
+        parser.error("--markdown and --readme are one file")
+    options.wanted, options.peers = chosen(options.folder, options.topics, options.only)
+    if not options.wanted:
+        parser.error(f"there is no row with '{options.only}' in its name")
     if options.build is None and not options.list:
         parser.error("--build says where the programs are")
     return options
@@ -472,17 +513,8 @@ def report(measured, head, table, mark=""):
     return "\n".join([*head, "", table, "", *tail])
 
 
-def main(argv=None):
-    options = arguments(argv)
-    wanted, peers = chosen(options.folder, options.topics, options.only)
-    if options.list:
-        print("\n".join(row.what for row in wanted))
-        return 0
-    head = [*header(peers), f"Rounds: {options.rounds}; load at start: {load()}"]
-    began = time.monotonic()
-    measured = measure_all(wanted, options.rounds, setting_of(options))
-    head[-1] += f", at end: {load()}; took {time.monotonic() - began:.0f} s"
-    print(report(measured, head, text_table(measured)))
+def write(options, measured, head):
+    """The files that were asked for."""
     if options.markdown:
         text = report(measured, head, markdown_table(measured), "- ")
         options.markdown.write_text(text + "\n", encoding="utf-8")
@@ -490,10 +522,39 @@ def main(argv=None):
         text = options.readme.read_text(encoding="utf-8")
         new = "\n".join([*(f"- {line}" for line in head), "", short_table(measured)])
         options.readme.write_text(put_between_marks(text, new), encoding="utf-8")
+
+
+def run(options):
+    """Measures, and shows what is finished, also when somebody interrupts."""
+    head = [*header(options.peers), f"Rounds: {options.rounds}; load at start: {load()}"]
+    began = time.monotonic()
+    measured, interrupted = [], False
+    try:
+        measure_all(options.wanted, options.rounds, setting_of(options), measured)
+    except KeyboardInterrupt:
+        interrupted = True
+    head[-1] += f", at end: {load()}; took {time.monotonic() - began:.0f} s"
+    if measured:
+        print(report(measured, head, text_table(measured)), flush=True)
+    if interrupted:
+        raise KeyboardInterrupt
+    write(options, measured, head)
     failed = any(
         samples.ended == "failed" for _, taken in measured for samples in taken.values()
     )
     return 1 if failed else 0
+
+
+def main(argv=None):
+    options = arguments(argv)
+    if options.list:
+        print("\n".join(row.what for row in options.wanted))
+        return 0
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        progress("interrupted")
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -140,8 +140,10 @@ class Show(unittest.TestCase):
     def test_numbers_have_three_digits(self):
         for value, text in (
             (0, "0"),
-            (0.00001, "1.0e-05"),
-            (0.0123, "0.012"),
+            (0.00001, "1.00e-05"),
+            (0.000123, "0.000123"),
+            (0.0123, "0.0123"),
+            (0.09996, "0.100"),
             (0.9996, "1.00"),
             (0.5, "0.500"),
             (1.234, "1.23"),
@@ -155,6 +157,9 @@ class Show(unittest.TestCase):
     def test_samples_that_are_far_apart_are_marked(self):
         self.assertEqual(bench.spans([3, 1, 2]), "2.00 [1.00..3.00] ~")
         self.assertEqual(bench.spans([2, 1, 1.5]), "1.50 [1.00..2.00]")
+
+    def test_one_sample_has_no_least_and_most(self):
+        self.assertEqual(bench.spans([2]), "2.00")
 
     def measured(self):
         what = row(
@@ -174,9 +179,9 @@ class Show(unittest.TestCase):
         self.assertEqual(
             cells,
             [
-                ("a row", "ours", one, "", ">= 2", "missed"),
-                ("", "peer|s", two, "0.500 x", ">= 0.5 x", "met"),
-                ("", "absent", "not installed", "", ">= 1 x", "?"),
+                ("a row", "ours", one, "more", "", ">= 2", "missed"),
+                ("", "peer|s", two, "", "0.500 x", ">= 0.5 x", "met"),
+                ("", "absent", "not installed", "", "", ">= 1 x", "?"),
             ],
         )
 
@@ -197,6 +202,7 @@ class Show(unittest.TestCase):
             (
                 "a row",
                 "1.00 M/s",
+                "more",
                 "peer|s: 2.00",
                 "0.500 x",
                 ">= 2 **missed**, >= 0.5 x met, >= 1 x absent not measured",
@@ -233,15 +239,17 @@ ROWS = [Row("the row", "ns", "less", run("print(5)"),
             {{"peer": run("{peer}")}}, Aim("<=", 1))]
 """
 
-    def run_main(self, peer, *words):
+    def run_main(self, peer, *words, topic=None, err=None):
         with tempfile.TemporaryDirectory() as folder:
-            topic = pathlib.Path(folder) / "topic.py"
-            topic.write_text(self.TOPIC.format(peer=peer), encoding="utf-8")
+            text = topic or self.TOPIC.format(peer=peer)
+            (pathlib.Path(folder) / "topic.py").write_text(text, encoding="utf-8")
             file = pathlib.Path(folder) / "table.md"
-            out, err = io.StringIO(), io.StringIO()
+            out, err = io.StringIO(), err or io.StringIO()
             argv = ["--folder", folder, "--build", folder, "--rounds", "2"]
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                status = bench.main([*argv, "--markdown", str(file), *words])
+                if "--markdown" not in words:
+                    argv += ["--markdown", str(file)]
+                status = bench.main([*argv, *words])
             text = file.read_text(encoding="utf-8") if file.exists() else ""
         return status, out.getvalue(), err.getvalue(), text
 
@@ -272,13 +280,63 @@ ROWS = [Row("the row", "ns", "less", run("print(5)"),
     def test_rows_are_chosen_by_what_they_are_called(self):
         _, out, _, _ = self.run_main("print(9)", "--only", "THE", "--list")
         self.assertEqual(out, "the row\n")
-        _, out, _, _ = self.run_main("print(9)", "--only", "other", "--list")
-        self.assertEqual(out, "\n")
 
-    def test_a_topic_that_does_not_exist_is_refused(self):
-        with self.assertRaises(SystemExit) as refusal:
-            self.run_main("print(9)", "nonsense")
-        self.assertEqual(refusal.exception.code, 2)
+    def refused(self, reason, *words):
+        """By one line, before anything is measured; also when only listed."""
+        for more in ((), ("--list",)):
+            err = io.StringIO()
+            with self.assertRaises(SystemExit) as refusal:
+                self.run_main("print(9)", *words, *more, err=err)
+            self.assertEqual(refusal.exception.code, 2)
+            said = err.getvalue()
+            self.assertIn(reason, said)
+            self.assertEqual(said.count("\n"), 1, said)
+
+    def test_what_chooses_nothing_is_refused(self):
+        self.refused("no topic 'nonsense'", "nonsense")
+        self.refused("no row with 'other'", "--only", "other")
+
+    def test_options_are_written_out(self):
+        self.refused("unrecognized", "--round", "1")
+
+    def test_a_file_that_cannot_be_written_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for option in ("--markdown", "--readme"):
+                self.refused("is a folder", option, folder)
+                self.refused("no folder", option, f"{folder}/none/table.md")
+
+    def test_a_file_without_marks_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "README.md"
+            self.refused("No such file", "--readme", str(file))
+            for text in (b"", bench.MARKS[0].encode(), b"\xff"):
+                file.write_bytes(text)
+                self.refused("README.md: ", "--readme", str(file))
+                self.assertEqual(file.read_bytes(), text)
+            file.write_text("\n".join(bench.MARKS), encoding="utf-8")
+            self.refused("one file", "--readme", str(file), "--markdown", str(file))
+
+    def test_a_topic_named_twice_is_measured_once(self):
+        _, out, _, _ = self.run_main("print(9)", "topic", "topic", "--list")
+        self.assertEqual(out, "the row\n")
+
+    def test_an_interrupt_leaves_what_is_finished(self):
+        first = self.TOPIC.format(peer="print(9)")
+        halt = "import os, signal; os.kill(os.getppid(), signal.SIGINT); print(1)"
+        again = first + f'ROWS.append(Row("halt", "ns", "less", run({halt!r})))\n'
+        status, out, err, text = self.run_main("print(9)", topic=again)
+        self.assertEqual(status, 130)
+        self.assertIn("the row  ours", out)
+        self.assertNotIn("halt", out)
+        self.assertTrue(err.endswith("interrupted\n"), err)
+        self.assertEqual(text, "")
+
+    def test_an_interrupt_at_once_leaves_no_table(self):
+        status, out, err, text = self.run_main(
+            "import os, signal; os.kill(os.getppid(), signal.SIGINT); print(1)"
+        )
+        self.assertEqual((status, out, text), (130, "", ""))
+        self.assertTrue(err.endswith("interrupted\n"), err)
 
 
 class Syscalls(unittest.TestCase):
