@@ -341,10 +341,28 @@ static void thread_close_full(unsigned index)
   }
 }
 
+/* Nobody pops, and so nobody but the closer wakes who waits for room. */
+static void thread_close_blocked(unsigned index)
+{
+  if (index == CONSUMER) {
+    bridge_queue_close(queue);
+  } else {
+    push_until_closed(index);
+    model_check(pushed[index] < 2, "let in where there is no room");
+  }
+}
+
 static void after_close(void)
 {
   forget();
   after_closed();
+}
+
+/* What the closer has left is popped. */
+static void after_blocked(void)
+{
+  pop_to_the_end();
+  after();
 }
 
 /* ---- Room ---- */
@@ -360,6 +378,46 @@ static void thread_room(unsigned index)
     pop_waiting(3);
   } else {
     thread_waits(index);
+  }
+}
+
+/* A producer is not woken for each message, but it is for a quarter.  One: of two
+   the first may take what the second finds by itself, in time that is none here. */
+enum {
+  WIDTH = MODEL_MESSAGES,
+  QUARTER = WIDTH / 4
+};
+
+static void fill(const bridge_queue_options *options)
+{
+  make_from(options);
+  for (unsigned i = 0; i < WIDTH; i++) {
+    push(3, i);
+  }
+}
+
+static void before_quarter(void)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.items = WIDTH;
+  fill(&options);
+}
+
+static void before_quarter_bytes(void)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.bytes = WIDTH * SIZE;
+  fill(&options);
+}
+
+static void thread_quarter(unsigned index)
+{
+  if (index == CONSUMER) {
+    pop_waiting(QUARTER);
+  } else {
+    push(index, 0);
   }
 }
 
@@ -770,7 +828,12 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_close_watched", 3, before_close_watched, thread_close_watched,
      after_close},
     {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
+    {"queue_close_blocked", 3, before_narrow, thread_close_blocked,
+     after_blocked},
     {"queue_room", 3, before_narrow, thread_room, after},
+    {"queue_quarter", 2, before_quarter, thread_quarter, after_left},
+    {"queue_quarter_bytes", 2, before_quarter_bytes, thread_quarter,
+     after_left},
     {"queue_never_full", 3, before_never_full, thread_never_full, after_left},
     {"queue_gives_up", 3, before_hurried, thread_gives_up, after_left},
     {"queue_kept", 3, before_narrow, thread_kept, after},
