@@ -65,7 +65,13 @@ PyDoc_STRVAR(
     "A function of Lua, which `State.run` and other functions return.\n"
     "\n"
     "Call it like one of Python: arguments and results cross as those "
-    "of\n`State.run` do.  It keeps its state alive, but not open.");
+    "of\n`State.run` do.  It keeps its state alive, but not open.\n"
+    "\n"
+    "Each time it comes it is a new object: ``f(f) == f`` is False even if "
+    "Lua's f\nreturns its argument, though Lua itself sees one function.\n"
+    "\n"
+    "Ctrl-C breaks the wait for the state, but what runs or waits within Lua "
+    "goes on\nto its end, and `KeyboardInterrupt` is raised after it.");
 
 PyObject *bridge__py_function_type(void)
 {

@@ -67,7 +67,8 @@ static PyObject *refuse_kind(const unpacker *self, const bridge_value *value)
 {
   switch (value->type) {
   case BRIDGE_TYPE_FUNCTION:
-    return refuse(self, "a function of Lua cannot come to Python");
+    return refuse(self, "a function of Lua comes to Python only as a result of "
+                        "a State itself, not within a table or a message");
   case BRIDGE_TYPE_POINTER:
     return refuse(self, value->kind == BRIDGE_POINTER_CFUNCTION
                             ? "a C function of Lua cannot come to Python"

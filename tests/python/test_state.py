@@ -311,6 +311,19 @@ def test_functions_stay_out_of_other_states(state):
         bridge.Queue().push(f)
 
 
+def test_a_function_within_a_table_is_refused_by_what_would_help(state):
+    with pytest.raises(bridge.NotShareableError) as caught:
+        state.run("return {f = function() end}")
+    assert "['f']" in str(caught.value)
+    assert "only as a result of a State itself" in str(caught.value)
+
+
+def test_a_function_that_comes_back_is_another_object(state):
+    f = state.run("return function(...) return ... end")
+    assert f(f) != f
+    assert state.run("local f, g = ... return f == g", f, f(f)) is True
+
+
 def test_functions_take_no_keywords(state):
     f = state.run("return function() end")
     with pytest.raises(TypeError):
@@ -765,6 +778,31 @@ def test_a_finalizer_of_python_cannot_go_in_again(state):
     gc.collect()
     assert bridge.Deadlock in seen or 1 in seen
     assert not state.closed or seen[-1] is not bridge.Deadlock
+
+
+def test_the_main_thread_gets_its_turn_though_it_looks_for_signals(state):
+    """Calls take longer than it waits without looking: it must not lose its place
+    in line to those who wait in one go."""
+    enough = 30
+    call = state.run("local b = require 'bridge' return function() b.sleep(0.13) end")
+    calls = []
+
+    def crowd():
+        while len(calls) < enough:
+            call()
+            calls.append(None)
+
+    threads = [threading.Thread(target=crowd) for _ in range(3)]
+    for each in threads:
+        each.start()
+    while not calls:
+        threading.Event().wait(0.001)
+    call()
+    others = len(calls)
+    calls.extend([None] * enough)
+    for each in threads:
+        each.join()
+    assert others < enough
 
 
 def test_ctrl_c_breaks_the_wait_for_the_state():

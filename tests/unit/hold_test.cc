@@ -102,6 +102,43 @@ TEST_F(Hold, IsHandedOverFirstComeFirstServed)
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5}));
 }
 
+TEST_F(Hold, KeepsThePlaceOfWhoComesAgainAfterATimeout)
+{
+  ASSERT_STATUS(bridge__hold_enter(&hold_, -1), BRIDGE_OK);
+  std::vector<int> order; /* guarded by the hold */
+  std::atomic<bool> came{false};
+  std::atomic<bool> other_waits{false};
+  std::atomic<bool> stays{false};
+  std::thread sliced([&] {
+    do {
+      EXPECT_STATUS(bridge__hold_enter(&hold_, 1), BRIDGE_ETIMEDOUT);
+      came = true;
+    } while (!other_waits);
+    stays = true;
+    EXPECT_STATUS(bridge__hold_enter(&hold_, -1), BRIDGE_OK);
+    order.push_back(1);
+    EXPECT_STATUS(bridge__hold_leave(&hold_), BRIDGE_OK);
+  });
+  while (!came) {
+    std::this_thread::yield();
+  }
+  std::thread other([&] {
+    EXPECT_STATUS(bridge__hold_enter(&hold_, -1), BRIDGE_OK);
+    order.push_back(2);
+    EXPECT_STATUS(bridge__hold_leave(&hold_), BRIDGE_OK);
+  });
+  await_waiting(2);
+  other_waits = true;
+  while (!stays) {
+    std::this_thread::yield();
+  }
+  await_waiting(2);
+  ASSERT_STATUS(bridge__hold_leave(&hold_), BRIDGE_OK);
+  sliced.join();
+  other.join();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
 TEST_F(Hold, IsNotFreeWhileSomebodyWaits)
 {
   /* The one who leaves gets it back only after the one who waited. */

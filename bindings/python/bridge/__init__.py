@@ -46,8 +46,9 @@ Where Lua is to run on a thread of Python, like a library, make a `State`:
 3
 
 Time-outs are seconds, and None waits for ever, 0 asks.  A negative one, which in C
-waits for ever, raises `InvalidError`.  Every wait ends on Ctrl-C.  No native thread
-ever calls into Python.
+waits for ever, raises `InvalidError`.  Every wait of Python ends on Ctrl-C; one of
+Lua in a `State`, such as ``bridge.sleep`` or ``queue:pop()``, does not: Ctrl-C is
+heard when the call is over.  No native thread ever calls into Python.
 """
 
 import os as _os

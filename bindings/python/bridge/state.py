@@ -33,13 +33,22 @@ class State:
     3
 
     What a chunk or a function takes and returns crosses as messages do: tables are
-    copied.  But functions that it returns stay in the state, and come as
-    `LuaFunction`: call it, or hand it back to the same state.  It keeps the state
-    alive, but not open.
+    copied.  But functions that it returns, as results themselves and not within
+    tables, stay in the state, and come as `LuaFunction`: call it, or hand it back
+    to the same state.  It keeps the state alive, but not open.
 
     Lua runs without the GIL, so that other threads of Python go on meanwhile.  One
-    thread at a time is in the state; others wait in line.  Ctrl-C breaks that
-    wait, but is heard by a script only when the script is over.
+    thread at a time is in the state; others wait in line, first come, first
+    served.  Ctrl-C breaks that wait, but what runs or waits within Lua hears
+    nothing of it: a ``bridge.sleep`` or ``queue:pop()`` there goes on to its own
+    end, and `KeyboardInterrupt` is raised after it.  Give such waits a time-out, or
+    run them in a `Worker`.
+
+    A state that several threads call at once changes hands with each call, which
+    wakes a sleeping thread: some 10 to 20 microseconds a call, while one thread
+    alone takes less than one.  Give each thread a state of its own, or make the
+    calls longer; functions that are short take some 1 microsecond with
+    ``release_gil=False``.
 
     Thread safety: any thread.
     """

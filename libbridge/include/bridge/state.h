@@ -142,7 +142,9 @@ BRIDGE_API bridge_status bridge_state_memory(const bridge_state *state,
                                              size_t *limit);
 
 /**
- * Take hold of the state, to use it through Lua's own C API.
+ * Take hold of the state, to use it through Lua's own C API.  A thread whose time
+ * was over, and that comes again within a second, keeps its place in line: a wait
+ * may be cut into slices.
  *
  * @param state       the state
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever

@@ -8,10 +8,35 @@ struct bridge__waiter {
   bridge__waiter *next; /* guarded by the hold's mutex */
   bridge__hold *hold;
   const char *thread;
+  int64_t since;               /* when it came: the line is in this order */
   bridge__condition condition; /* one for each, so that one is woken */
   bool granted;                /* guarded by the hold's mutex */
   bool interrupted;            /* guarded by the hold's mutex */
 };
+
+/* The place in line of a thread whose time was over.  A wait in slices, as of a host
+   that looks for signals in between, is one wait: else those who wait without an
+   end would always be before it. */
+typedef struct place {
+  const bridge__hold *hold; /* only to compare: it may be gone */
+  int64_t since;
+  int64_t until; /* who comes later has really given up */
+} place;
+
+static const int64_t place_is_kept_ns = 1000000000;
+
+static BRIDGE__THREAD_LOCAL place kept;
+
+static int64_t came(const bridge__hold *hold)
+{
+  int64_t now = bridge__now();
+  return kept.hold == hold && now < kept.until ? kept.since : now;
+}
+
+static void keep_place(const bridge__waiter *waiter)
+{
+  kept = (place){waiter->hold, waiter->since, bridge__now() + place_is_kept_ns};
+}
 
 /* What tells threads apart: addresses that no other living thread has. */
 static const char *calling_thread(void)
@@ -33,14 +58,22 @@ void bridge__hold_destroy(bridge__hold *hold)
   bridge__mutex_destroy(&hold->mutex);
 }
 
-static void append(bridge__hold *hold, bridge__waiter *waiter)
+static void insert(bridge__hold *hold, bridge__waiter *waiter)
 {
-  if (hold->last == NULL) {
-    hold->first = waiter;
-  } else {
-    hold->last->next = waiter;
+  bridge__waiter *before = hold->last;
+  if (before != NULL && before->since > waiter->since) {
+    before = NULL;
+    for (bridge__waiter *each = hold->first; each->since <= waiter->since;
+         each = each->next) {
+      before = each;
+    }
   }
-  hold->last = waiter;
+  bridge__waiter **link = before == NULL ? &hold->first : &before->next;
+  waiter->next = *link;
+  *link = waiter;
+  if (waiter->next == NULL) {
+    hold->last = waiter;
+  }
 }
 
 static void withdraw(bridge__hold *hold, const bridge__waiter *waiter)
@@ -124,7 +157,7 @@ static bridge_status stand(bridge__hold *hold,
   bridge_status status = BRIDGE_OK;
   bridge__mutex_lock(&hold->mutex);
   if (!take_or_announce(hold, waiter->thread)) {
-    append(hold, waiter);
+    insert(hold, waiter);
     bool time_left = true;
     while (!waiter->granted && !waiter->interrupted && time_left) {
       time_left =
@@ -143,7 +176,8 @@ static bridge_status stand(bridge__hold *hold,
 static bridge_status wait_for(bridge__hold *hold, int timeout_ms)
 {
   int64_t deadline = bridge__deadline(timeout_ms);
-  bridge__waiter waiter = {.hold = hold, .thread = calling_thread()};
+  bridge__waiter waiter = {
+      .hold = hold, .thread = calling_thread(), .since = came(hold)};
   bridge_status status = bridge__condition_init(&waiter.condition);
   if (status != BRIDGE_OK) {
     return status;
@@ -155,6 +189,11 @@ static bridge_status wait_for(bridge__hold *hold, int timeout_ms)
     status = BRIDGE_ECANCELLED;
   }
   bridge__condition_destroy(&waiter.condition);
+  if (status == BRIDGE_ETIMEDOUT) {
+    keep_place(&waiter);
+  } else {
+    kept.hold = NULL;
+  }
   return status;
 }
 

@@ -25,7 +25,8 @@ typedef struct bridge__hold {
 bridge_status bridge__hold_init(bridge__hold *hold);
 void bridge__hold_destroy(bridge__hold *hold);
 /* BRIDGE_OK, BRIDGE_ETIMEDOUT, BRIDGE_EDEADLOCK if the caller holds it,
-   BRIDGE_ECANCELLED. */
+   BRIDGE_ECANCELLED.  After BRIDGE_ETIMEDOUT the caller's place in line is kept for
+   it for a second. */
 bridge_status bridge__hold_enter(bridge__hold *hold, int timeout_ms);
 /* BRIDGE_EINVAL if the caller does not hold it. */
 bridge_status bridge__hold_leave(bridge__hold *hold);
