@@ -281,6 +281,23 @@ def test_a_service_answers(service):
     assert service.alive
 
 
+@pytest.mark.parametrize(
+    "name, shown",
+    [
+        ("add\0", r"'add\000'"),
+        ("\0\n\x1b\x7f!", r"'\000\010\027\127!'"),
+        ("\0" * 81, "'" + r"\000" * 80 + "'"),
+        ("n" * 81, "'" + "n" * 80 + "'"),
+        ("", "''"),
+        ("h\u00e4", "'h\u00e4'"),
+    ],
+)
+def test_a_name_that_nobody_has_is_shown_whole(service, name, shown):
+    with pytest.raises(bridge.NotFound) as caught:
+        service.call(name)
+    assert str(caught.value).endswith("no handler is called " + shown)
+
+
 def test_each_failure_of_a_call_is_its_own_error(service):
     with pytest.raises(bridge.NotFound, match="unheard"):
         service.call("unheard")

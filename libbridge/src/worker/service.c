@@ -7,6 +7,8 @@
 
 #include <lauxlib.h>
 
+#include <stdio.h>
+
 /* ---- How a task ends ---- */
 
 /* The status of a script that lua_resume left with an error. */
@@ -128,12 +130,32 @@ static void refuse(bridge_message *request,
   bridge_message_release(request);
 }
 
+/* How many bytes of a name an error shows. */
+enum {
+  SHOWN_NAME = 80
+};
+
+/* A name in a text that ends at a NUL: what cannot be seen comes as Lua writes it
+   in a string. */
+static void show_name(char *out, const char *name, size_t size)
+{
+  for (size_t i = 0; i < size && i < SHOWN_NAME; i++) {
+    unsigned char byte = (unsigned char)name[i];
+    out += byte < ' ' || byte == 127 ? snprintf(out, 5, "\\%03u", byte)
+                                     : snprintf(out, 2, "%c", byte);
+  }
+  *out = '\0';
+}
+
 static bridge_error *no_handler(lua_State *L, int index)
 {
   if (lua_type(L, index) == LUA_TSTRING) {
-    return bridge__error_format(BRIDGE_ENOTFOUND,
-                                "no handler is called '%.80s'",
-                                lua_tostring(L, index));
+    size_t size;
+    const char *name = lua_tolstring(L, index, &size);
+    char shown[4 * SHOWN_NAME + 1];
+    show_name(shown, name, size);
+    return bridge__error_format(BRIDGE_ENOTFOUND, "no handler is called '%s'",
+                                shown);
   }
   return bridge__error_format(BRIDGE_ENOTFOUND, "no handler is called by %s",
                               luaL_typename(L, index));
