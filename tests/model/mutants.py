@@ -70,6 +70,18 @@ SEEDS = [
      "atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel)",
      "atomic_load_explicit(&queue->waiting, memory_order_acquire)",
      "DEADLOCK"),
+    ("a close does not wake who waits for room", "queue/queue.c", """\
+    bridge__condition_broadcast(&queue->room);
+""", "", "DEADLOCK"),
+    ("a cancel wakes only where there is room", "queue/wait.c",
+     "bridge__wait_begin(wake_all, queue)",
+     "bridge__wait_begin((void (*)(void *))bridge__queue_wake_waiting, queue)",
+     "DEADLOCK"),
+    ("a quarter of the messages is not enough to wake for", "queue/wait.c",
+     "queue->items - quarter,", "queue->items - quarter - 1,", "DEADLOCK"),
+    ("a quarter of the bytes is not enough to wake for", "queue/wait.c",
+     "queue->bytes - queue->bytes / 4)", "queue->bytes - queue->bytes / 4 - 1)",
+     "DEADLOCK"),
     ("the oldest is dropped beside the consumer", "queue/push.c", """\
   bridge__queue_borrow(queue);
   bridge_message *message = bridge__queue_next(queue);

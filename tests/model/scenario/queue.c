@@ -272,6 +272,15 @@ static void thread_batches_watched(unsigned index)
   }
 }
 
+/* Lets the others go far ahead, to where they sleep: which they else do rarely
+   before a thread that has only one thing to do. */
+static void dawdle(void)
+{
+  for (unsigned left = model_choose(24); left > 0; left--) {
+    model_yield();
+  }
+}
+
 /* ---- Close ---- */
 
 static void push_until_closed(unsigned thread)
@@ -345,6 +354,7 @@ static void thread_close_full(unsigned index)
 static void thread_close_blocked(unsigned index)
 {
   if (index == CONSUMER) {
+    dawdle();
     bridge_queue_close(queue);
   } else {
     push_until_closed(index);
@@ -775,6 +785,7 @@ static void thread_cancel_pop(unsigned index)
 static void thread_cancel_push(unsigned index)
 {
   if (index == CONSUMER) {
+    dawdle();
     bridge__interrupt_request(interrupt);
     return;
   }
