@@ -45,7 +45,7 @@ class State:
     run them in a `Worker`.
 
     A state that several threads call at once changes hands with each call, which
-    wakes a sleeping thread: some 10 to 20 microseconds a call, while one thread
+    wakes a sleeping thread: some 10 to 30 microseconds a call, while one thread
     alone takes less than one.  Give each thread a state of its own, or make the
     calls longer; functions that are short take some 1 microsecond with
     ``release_gil=False``.
