@@ -90,6 +90,46 @@ check.truthy(buffer ~= queue and queue ~= q)
 check.equal(got[1]:string(), "bytes")
 check.truthy(buffer:frozen())
 
+-- A hook of the script sees no table that is half packed, and stays.
+local handles, calls = {}, 0
+for i = 1, 4 do
+  handles["k" .. i] = queue
+end
+local function meddle()
+  calls = calls + 1
+  if calls == 2 then -- the first is that of push
+    for key in next, handles do
+      handles[key] = nil
+    end
+    for i = 1, 300 do
+      handles["z" .. i] = i
+    end
+  end
+end
+debug.sethook(meddle, "c")
+q:push(handles)
+local hook = debug.gethook()
+debug.sethook()
+check.equal(hook, meddle)
+check.equal(q:pop(0), { k1 = queue, k2 = queue, k3 = queue, k4 = queue })
+
+-- Nor does what a worker returns bring the process down.
+local ended = assert(bridge.worker [[
+  local queue = require "bridge".queue()
+  local t = { k1 = queue, k2 = queue, k3 = queue, k4 = queue }
+  debug.sethook(function()
+    for key in next, t do
+      t[key] = nil
+    end
+    for i = 1, 300 do
+      t["z" .. i] = i
+    end
+  end, "c")
+  return t]])
+got = ended:join(30)
+check.equal(type(got), "table")
+check.truthy(got.k4)
+
 -- What cannot cross names the path to it.
 check.raises("argument 2%.items%[3%]%.callback: a coroutine", q.push, q, 1,
              { items = { 1, 2, { callback = coroutine.create(print) } } })

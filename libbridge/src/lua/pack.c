@@ -1,12 +1,14 @@
 /* Pack: Lua values into a message, on their way out of a state.
 
-   Nothing here raises an error or calls a metamethod, so that it may run outside
-   of any protected call; what may raise is done in one of its own.  Nesting uses
-   a stack of frames and not the C stack, so that no table is too deep for it. */
+   A table must not change while it is walked, so nothing of the script may run
+   meanwhile, neither a metamethod nor a hook nor a finalizer: what could make one
+   run is done before.  All but values that hold nothing is packed in a protected
+   call, so that whatever raises is a failure here.  Nesting uses a stack of frames
+   and not the C stack, so that no table is too deep for it. */
 #include "lua/path.h"
 #include "lua/values.h"
 
-#include <lauxlib.h>
+#include <bridge/buffer.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,9 +27,12 @@
    cheaper, but not when each level does so. */
 #define COUNTED_LATE 8
 
-/* Stack slots that one container needs: for its key and value; for the call that
-   finds handles or makes the text of an error. */
+/* Stack slots that one container needs: for its key and value, and to look at a
+   userdata. */
 #define SLOTS 10
+
+/* The least room for a dump, which comes in pieces of a few bytes. */
+#define DUMP_LEAST ((size_t)1024)
 
 /* Elements that are taken from an array before the stack is cleared. */
 #define TOGETHER 8
@@ -39,8 +44,9 @@ typedef struct entry {
 
 typedef struct seen {
   entry few[SEEN_FEW];
-  entry *table;    /* NULL while there are few */
-  size_t capacity; /* of the table: a power of two */
+  entry *table;         /* NULL while there are few */
+  bridge_buffer *block; /* that it stands in */
+  size_t capacity;      /* of the table: a power of two */
   size_t used;
   size_t next; /* the number of the next one */
 } seen;
@@ -60,20 +66,28 @@ typedef struct frame {
 typedef struct packer {
   lua_State *L;
   bridge_message *message;
+  const char *noun; /* what the values are called */
+  int first;        /* stack index of the first, were all of them copied */
+  int count;
+  int skipped; /* so many hold nothing: written already, not copied */
+  int done;    /* values that are written */
+  bool behind; /* the message had values before ours */
+  size_t size; /* of the message, with those that were skipped */
+  bridge_status status;
   int top; /* of the stack, before */
-  lua_Alloc allocate;
-  void *allocate_user;
   const void *globals;
   const bridge__handles *handles;
   seen containers;
   seen upvalues;
   frame few[FRAMES_FEW];
   frame *frames;
+  bridge_buffer *frames_block; /* NULL for the few */
   size_t depth;
   size_t capacity;
   bool careful; /* look at all keys before a table is taken for an array */
   bool again;   /* one was taken for an array and is none: be careful */
   char *dump;
+  bridge_buffer *dump_block;
   size_t dump_size;
   size_t dump_capacity;
   const char *reason; /* why a value cannot cross */
@@ -85,18 +99,24 @@ static bridge_status refuse(packer *p, const char *reason)
   return BRIDGE_ETYPE;
 }
 
-/* ---- Memory: that of the state, so that its limit counts it ---- */
+/* ---- Memory ----
+   The library's, like that of the message.  The state's allocator knows of no
+   collection that could make room when its limit is reached: only Lua does. */
 
-static void *resize(packer *p, void *block, size_t old, size_t size)
+/* Bytes, all zero; NULL if there are none. */
+static void *allocate(bridge_buffer **block, size_t size)
 {
-  return p->allocate(p->allocate_user, block, block == NULL ? 0 : old, size);
+  void *data = NULL;
+  if (bridge_buffer_create(block, size) != BRIDGE_OK) {
+    return NULL;
+  }
+  return bridge_buffer_begin_write(*block, &data) == BRIDGE_OK ? data : NULL;
 }
 
-static void release(packer *p, void *block, size_t size)
+static void replace(bridge_buffer **old, bridge_buffer *block)
 {
-  if (block != NULL) {
-    p->allocate(p->allocate_user, block, size, 0);
-  }
+  bridge_buffer_release(*old);
+  *old = block;
 }
 
 /* ---- What was seen ---- */
@@ -120,6 +140,7 @@ static entry *probe(entry *table, size_t capacity, const void *key)
 static void seen_nothing(seen *s)
 {
   s->table = NULL;
+  s->block = NULL;
   s->capacity = 0;
   s->used = 0;
   s->next = 0;
@@ -141,14 +162,14 @@ static bool seen_find(const seen *s, const void *key, size_t *number)
   return false;
 }
 
-static bool seen_grow(packer *p, seen *s)
+static bool seen_grow(seen *s)
 {
   size_t capacity = s->table == NULL ? SEEN_FEW * 4 : s->capacity * 2;
-  entry *table = resize(p, NULL, 0, capacity * sizeof *table);
+  bridge_buffer *block = NULL;
+  entry *table = allocate(&block, capacity * sizeof *table);
   if (table == NULL) {
     return false;
   }
-  memset(table, 0, capacity * sizeof *table);
   const entry *from = s->table == NULL ? s->few : s->table;
   size_t count = s->table == NULL ? s->used : s->capacity;
   for (size_t i = 0; i < count; i++) {
@@ -156,18 +177,18 @@ static bool seen_grow(packer *p, seen *s)
       *probe(table, capacity, from[i].key) = from[i];
     }
   }
-  release(p, s->table, s->capacity * sizeof *s->table);
+  replace(&s->block, block);
   s->table = table;
   s->capacity = capacity;
   return true;
 }
 
 /* Give the next number to `key`, which was not seen. */
-static bridge_status seen_add(packer *p, seen *s, const void *key)
+static bridge_status seen_add(seen *s, const void *key)
 {
   bool full =
       s->table == NULL ? s->used == SEEN_FEW : s->used * 2 > s->capacity;
-  if (full && !seen_grow(p, s)) {
+  if (full && !seen_grow(s)) {
     return BRIDGE_ENOMEM;
   }
   entry *place =
@@ -183,16 +204,13 @@ static bridge_status seen_add(packer *p, seen *s, const void *key)
 static bool grow_frames(packer *p)
 {
   size_t capacity = p->capacity * 2;
-  bool few = p->frames == p->few;
-  frame *frames =
-      resize(p, few ? NULL : p->frames, p->capacity * sizeof *frames,
-             capacity * sizeof *frames);
+  bridge_buffer *block = NULL;
+  frame *frames = allocate(&block, capacity * sizeof *frames);
   if (frames == NULL) {
     return false;
   }
-  if (few) {
-    memcpy(frames, p->few, sizeof p->few);
-  }
+  memcpy(frames, p->frames, p->depth * sizeof *frames);
+  replace(&p->frames_block, block);
   p->frames = frames;
   p->capacity = capacity;
   return true;
@@ -224,8 +242,7 @@ static bridge_status begun(packer *p,
                            int object,
                            lua_Integer count)
 {
-  bridge_status status =
-      seen_add(p, &p->containers, lua_topointer(p->L, object));
+  bridge_status status = seen_add(&p->containers, lua_topointer(p->L, object));
   return status == BRIDGE_OK ? push_frame(p, kind, object, count) : status;
 }
 
@@ -321,6 +338,24 @@ static bridge_status pack_table(packer *p, int index)
 
 /* ---- Functions ---- */
 
+static bool grow_dump(packer *p, size_t size)
+{
+  size_t capacity = (p->dump_size + size) * 2;
+  capacity = capacity < DUMP_LEAST ? DUMP_LEAST : capacity;
+  bridge_buffer *block = NULL;
+  char *dump = allocate(&block, capacity);
+  if (dump == NULL) {
+    return false;
+  }
+  if (p->dump_size > 0) {
+    memcpy(dump, p->dump, p->dump_size);
+  }
+  replace(&p->dump_block, block);
+  p->dump = dump;
+  p->dump_capacity = capacity;
+  return true;
+}
+
 static int write_dump(lua_State *L, const void *data, size_t size, void *user)
 {
   (void)L;
@@ -328,14 +363,8 @@ static int write_dump(lua_State *L, const void *data, size_t size, void *user)
   if (size > BRIDGE_SIZE_MAX - p->dump_size) {
     return 1;
   }
-  if (size > p->dump_capacity - p->dump_size) {
-    size_t capacity = (p->dump_size + size) * 2;
-    char *dump = resize(p, p->dump, p->dump_capacity, capacity);
-    if (dump == NULL) {
-      return 1;
-    }
-    p->dump = dump;
-    p->dump_capacity = capacity;
+  if (size > p->dump_capacity - p->dump_size && !grow_dump(p, size)) {
+    return 1;
   }
   if (size > 0) {
     memcpy(p->dump + p->dump_size, data, size);
@@ -400,34 +429,18 @@ static bridge_status pack_function(packer *p, int index)
 
 /* ---- Handles ---- */
 
-static int find_handles(lua_State *L)
+/* Before any table is walked: making the name may collect garbage.  Raw, for a
+   script can give the registry a metatable. */
+static void find_handles(packer *p)
 {
-  const bridge__handles **out = lua_touserdata(L, 1);
-  lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
-  *out = lua_touserdata(L, -1);
-  return 0;
-}
-
-static bridge_status seek_handles(packer *p)
-{
-  if (p->handles != NULL) {
-    return BRIDGE_OK;
-  }
-  lua_pushcfunction(p->L, find_handles);
-  lua_pushlightuserdata(p->L, &p->handles);
-  if (lua_pcall(p->L, 1, 0, 0) != LUA_OK) {
-    lua_pop(p->L, 1);
-    return BRIDGE_ENOMEM;
-  }
-  return BRIDGE_OK;
+  lua_pushstring(p->L, BRIDGE__HANDLES);
+  lua_rawget(p->L, LUA_REGISTRYINDEX);
+  p->handles = lua_touserdata(p->L, -1);
+  lua_pop(p->L, 1);
 }
 
 static bridge_status pack_userdata(packer *p, int index)
 {
-  bridge_status status = seek_handles(p);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
   bridge_handle_kind kind = BRIDGE_HANDLE_NONE;
   void *handle = NULL;
   if (p->handles != NULL) {
@@ -439,7 +452,7 @@ static bridge_status pack_userdata(packer *p, int index)
   if (handle == NULL) {
     return refuse(p, "a handle that was released cannot cross");
   }
-  status = bridge_message_write_handle(p->message, kind, handle);
+  bridge_status status = bridge_message_write_handle(p->message, kind, handle);
   if (status == BRIDGE_EBUSY) {
     p->reason = "a buffer that is being written cannot cross";
   }
@@ -585,7 +598,7 @@ static bridge_status next_upvalue(packer *p, frame *f)
   if (seen_find(&p->upvalues, identity, &number)) {
     return bridge_message_write_upvalue(p->message, number);
   }
-  bridge_status status = seen_add(p, &p->upvalues, identity);
+  bridge_status status = seen_add(&p->upvalues, identity);
   if (status != BRIDGE_OK) {
     return status;
   }
@@ -606,10 +619,10 @@ static bridge_status step(packer *p)
   }
 }
 
-static bridge_status pack_all(packer *p, int first, int count, int *failed)
+static bridge_status pack_all(packer *p)
 {
-  while (*failed < count) {
-    int index = first + *failed;
+  while (p->done < p->count) {
+    int index = p->first + p->done;
     bridge_status status = pack_value(p, index, lua_type(p->L, index));
     while (status == BRIDGE_OK && p->depth > 0) {
       status = step(p);
@@ -617,7 +630,7 @@ static bridge_status pack_all(packer *p, int first, int count, int *failed)
     if (status != BRIDGE_OK) {
       return status;
     }
-    ++*failed;
+    p->done++;
   }
   return BRIDGE_OK;
 }
@@ -721,36 +734,22 @@ static const char *reason_of(const packer *p, bridge_status status)
   }
 }
 
-static int push_text(lua_State *L)
-{
-  const bridge__path *path = lua_touserdata(L, 1);
-  lua_pushlstring(L, path->text, path->size);
-  return 1;
-}
-
-static void fail(packer *p, bridge_status status, const char *noun, int failed)
+static void push_failure(packer *p)
 {
   bridge__path path;
-  bridge__path_begin(&path, noun, (size_t)failed + 1);
+  bridge__path_begin(&path, p->noun, (size_t)p->done + 1);
   describe(p, &path);
-  bridge__path_end(&path, reason_of(p, status));
+  bridge__path_end(&path, reason_of(p, p->status));
   lua_settop(p->L, p->top);
-  /* Without memory for it this leaves Lua's own text, which says so. */
-  lua_pushcfunction(p->L, push_text);
-  lua_pushlightuserdata(p->L, &path);
-  lua_pcall(p->L, 1, 1, 0);
+  lua_pushlstring(p->L, path.text, path.size);
 }
 
 static void finish(packer *p)
 {
-  release(p, p->containers.table,
-          p->containers.capacity * sizeof *p->containers.table);
-  release(p, p->upvalues.table,
-          p->upvalues.capacity * sizeof *p->upvalues.table);
-  if (p->frames != p->few) {
-    release(p, p->frames, p->capacity * sizeof *p->frames);
-  }
-  release(p, p->dump, p->dump_capacity);
+  bridge_buffer_release(p->containers.block);
+  bridge_buffer_release(p->upvalues.block);
+  bridge_buffer_release(p->frames_block);
+  bridge_buffer_release(p->dump_block);
 }
 
 /* The values that hold nothing, up to the first that does.  Most messages have no
@@ -779,44 +778,98 @@ static bridge_status behind(const bridge_message *message, size_t size)
 }
 
 /* Not set to zero as a whole, for it is large. */
-static void prepare(packer *p, lua_State *L, bridge_message *message)
+static void prepare(packer *p)
 {
-  p->L = L;
-  p->message = message;
-  p->top = lua_gettop(L);
-  p->allocate = lua_getallocf(L, &p->allocate_user);
-  p->handles = NULL;
   seen_nothing(&p->containers);
   seen_nothing(&p->upvalues);
   p->frames = p->few;
+  p->frames_block = NULL;
   p->depth = 0;
   p->capacity = FRAMES_FEW;
   p->careful = false;
   p->again = false;
   p->dump = NULL;
+  p->dump_block = NULL;
   p->dump_size = 0;
   p->dump_capacity = 0;
   p->reason = NULL;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-  p->globals = lua_topointer(L, -1);
-  lua_pop(L, 1);
 }
 
-/* The values from the `done`-th on.  `size` is what the message had before ours. */
-static bridge_status pack_from(
-    packer *p, int first, int count, size_t size, int *done)
+/* The values that were not skipped. */
+static bridge_status pack_rest(packer *p)
 {
-  bridge_status status = size > 0 ? count_written(p) : BRIDGE_OK;
-  return status == BRIDGE_OK ? pack_all(p, first, count, done) : status;
+  bridge_status status = p->behind ? count_written(p) : BRIDGE_OK;
+  return status == BRIDGE_OK ? pack_all(p) : status;
 }
 
-static void start_again(packer *p, size_t size)
+static bridge_status start_again(packer *p)
 {
   finish(p);
   lua_settop(p->L, p->top);
-  bridge_message_truncate(p->message, size);
-  prepare(p, p->L, p->message);
+  bridge_message_truncate(p->message, p->size);
+  prepare(p);
   p->careful = true;
+  p->done = p->skipped;
+  return pack_rest(p);
+}
+
+/* The packer and copies of the values; the text of a failure. */
+static int pack_protected(lua_State *L)
+{
+  packer *p = lua_touserdata(L, 1);
+  p->top = lua_gettop(L);
+  if (p->status == BRIDGE_OK) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    p->globals = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    find_handles(p);
+    p->status = pack_rest(p);
+  }
+  if (p->again) {
+    p->status = start_again(p);
+  }
+  if (p->status == BRIDGE_OK) {
+    return 0;
+  }
+  push_failure(p);
+  return 1;
+}
+
+/* Without hooks of calls, which the script may have set: of what C does no other
+   hook learns. */
+static int call_quietly(lua_State *L, int arguments)
+{
+  lua_Hook hook = lua_gethook(L);
+  int mask = lua_gethookmask(L);
+  int count = lua_gethookcount(L);
+  bool calls = (mask & (LUA_MASKCALL | LUA_MASKRET)) != 0;
+  if (calls) {
+    lua_sethook(L, NULL, 0, 0);
+  }
+  int code = lua_pcall(L, arguments, LUA_MULTRET, 0);
+  if (calls) {
+    lua_sethook(L, hook, mask, count);
+  }
+  return code;
+}
+
+static void pack_quietly(packer *p, int first)
+{
+  int rest = p->status == BRIDGE_OK ? p->count - p->skipped : 0;
+  if (!lua_checkstack(p->L, rest + SLOTS)) {
+    p->status = BRIDGE_ENOMEM;
+    rest = 0;
+  }
+  lua_pushcfunction(p->L, pack_protected);
+  lua_pushlightuserdata(p->L, p);
+  for (int i = 0; i < rest; i++) {
+    lua_pushvalue(p->L, first + p->skipped + i);
+  }
+  int code = call_quietly(p->L, rest + 1);
+  if (code != LUA_OK && p->status == BRIDGE_OK) {
+    /* What else raises is Lua's limit of calls within each other. */
+    p->status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ELIMIT;
+  }
 }
 
 bridge_status bridge__pack(lua_State *L,
@@ -843,21 +896,22 @@ bridge_status bridge__pack_as(lua_State *L,
   if (status == BRIDGE_OK && done == count) {
     return BRIDGE_OK;
   }
-  bool room = lua_checkstack(L, SLOTS + TOGETHER);
   packer p;
-  prepare(&p, L, message);
-  if (status == BRIDGE_OK) {
-    status = room ? pack_from(&p, first, count, size, &done) : BRIDGE_ENOMEM;
-  }
-  if (p.again) {
-    start_again(&p, size);
-    done = 0;
-    status = pack_from(&p, first, count, size, &done);
-  }
-  if (status != BRIDGE_OK) {
-    fail(&p, status, noun, done);
+  prepare(&p);
+  p.L = L;
+  p.message = message;
+  p.noun = noun;
+  p.first = 2 - done; /* behind the packer */
+  p.count = count;
+  p.skipped = done;
+  p.done = done;
+  p.behind = size > 0;
+  p.size = bridge_message_size(message);
+  p.status = status;
+  pack_quietly(&p, first);
+  finish(&p);
+  if (p.status != BRIDGE_OK) {
     bridge_message_truncate(message, size);
   }
-  finish(&p);
-  return status;
+  return p.status;
 }
