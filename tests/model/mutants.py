@@ -82,6 +82,12 @@ SEEDS = [
     ("a quarter of the bytes is not enough to wake for", "queue/wait.c",
      "queue->bytes - queue->bytes / 4)", "queue->bytes - queue->bytes / 4 - 1)",
      "DEADLOCK"),
+    ("an unpop leaves producers what they know of the room", "queue/pop.c",
+     "  while (known != popped &&", "  while (false && known != popped &&",
+     "USER ASSERT FAILED"),
+    ("who tells of room does not look again", "queue/push.c",
+     "    if (again == popped) {", "    if (again == popped || popped != old) {",
+     "USER ASSERT FAILED"),
     ("the oldest is dropped beside the consumer", "queue/push.c", """\
   bridge__queue_borrow(queue);
   bridge_message *message = bridge__queue_next(queue);
@@ -171,6 +177,8 @@ WEAKER = {
     "acq_rel": ["acquire", "release"],
     "seq_cst": ["acq_rel"],
 }
+# Neither may be both.
+WEAKER_THAN_ALL = {"load": ["acquire"], "store": ["release"]}
 
 
 class Mutant:
@@ -216,7 +224,10 @@ def weakened(file, text):
         end = closing(text, call.end())
         whole = text[call.start():end]
         for order in re.finditer(r"memory_order_(\w+)", whole):
-            for weaker in WEAKER.get(order.group(1), []):
+            weaker_ones = WEAKER.get(order.group(1), [])
+            if order.group(1) == "seq_cst":
+                weaker_ones = WEAKER_THAN_ALL.get(call.group(1), weaker_ones)
+            for weaker in weaker_ones:
                 name = (f"{function_at(text, call.start())}: {call.group(1)} of "
                         f"{subject_of(whole)}: {order.group(1)} -> {weaker}")
                 names[name] = names.get(name, 0) + 1

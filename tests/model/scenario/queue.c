@@ -585,6 +585,42 @@ static void thread_unpop(unsigned index)
   pop_waiting(2);
 }
 
+/* Room that producers have seen, and that is taken away again: of one message that
+   fills the queue, and they want much less. */
+static void before_unpop_full(void)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.bytes = LARGE;
+  make_from(&options);
+  bridge_message *message = model_message(3, 0, LARGE);
+  model_check(bridge_queue_push(queue, &message) == BRIDGE_OK, "push");
+  pushed[3]++;
+}
+
+static void thread_unpop_full(unsigned index)
+{
+  if (index != CONSUMER) {
+    bridge_status status = push_timeout(index, 0, 0);
+    model_check(status == BRIDGE_OK || status == BRIDGE_EFULL, "push");
+    return;
+  }
+  bridge_message *message = NULL;
+  model_check(bridge_queue_pop(queue, &message, 0) == BRIDGE_OK, "pop");
+  model_check(bridge_queue_unpop(queue, &message) == BRIDGE_OK, "unpop");
+}
+
+/* It has been put back, so there is no room that anybody may know of. */
+static void after_unpop_full(void)
+{
+  model_check(bridge_queue_count(queue) == total(), "count");
+  model_check(bridge_queue_bytes(queue) <= (size_t)LARGE + LARGE,
+              "more than the bound and what was put back");
+  model_check(push_timeout(1, 1, 0) == BRIDGE_EFULL,
+              "let in where there is no room");
+  after_left();
+}
+
 /* By somebody else than who waits for it. */
 static void thread_unpop_aside(unsigned index)
 {
@@ -851,6 +887,8 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_forced", 3, before_narrow, thread_forced, after},
     {"queue_dropping", 3, before_dropping, thread_dropping, after_dropping},
     {"queue_unpop", 3, before_wide, thread_unpop, after},
+    {"queue_unpop_full", 3, before_unpop_full, thread_unpop_full,
+     after_unpop_full},
     {"queue_unpop_aside", 2, before_wide, thread_unpop_aside, after},
     {"queue_counted", 3, before_counted, thread_counted, after_left},
     {"queue_put_back", 4, before_put_back, thread_put_back, after_left},
