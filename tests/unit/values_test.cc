@@ -954,7 +954,7 @@ TEST_F(Host, NoHookRunsWhileATableIsPacked)
   bridge_buffer_release(buffer);
 }
 
-/* Whatever room the stack has: it is not only while it grows that Lua collects. */
+/* However much room the stack has: Lua may collect where it has to grow. */
 TEST(Finalizer, NoneRunsWhileATableIsPacked)
 {
   bridge_buffer *buffer = nullptr;
