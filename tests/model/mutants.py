@@ -127,12 +127,15 @@ WITHOUT_EFFECT = {
     "known: load of known: acquire -> relaxed":
         "who finds no room takes it from `popped` itself; only that the word "
         "never goes back rests on it",
-    "refresh: compare_exchange_strong of known: release -> relaxed":
-        "as the load of it",
+    "refresh: load of popped: acquire -> relaxed":
+        "who wrote `known` looks again and takes it there; who did not takes it "
+        "from `known`",
+    "take_room: compare_exchange_weak of known: seq_cst -> acq_rel":
+        "the load before it has its place in the one order",
+    "take_room: compare_exchange_weak of known: seq_cst -> acq_rel (2)":
+        "who wrote what it finds looks again by itself",
     "exchange: compare_exchange_weak of pushed: acq_rel -> release":
         "nothing is looked at after it",
-    "put_back: store of popped: release -> relaxed":
-        "it takes room away; who counts meanwhile may count too many",
     "has_room: load of popped: acquire -> relaxed":
         "the count of those who wait, and the mutex, order it",
     "bridge__queue_await_room: fetch_add of waiting: acq_rel -> acquire":
