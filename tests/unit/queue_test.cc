@@ -1200,6 +1200,43 @@ TEST(Queue, TheChildOfAForkMayReleaseItWithWhatIsInIt)
   }
 }
 
+extern "C" void bridge__queue_borrow(bridge_queue *queue);
+extern "C" void bridge__queue_give_back(bridge_queue *queue);
+
+/* Whoever pops or drops may be in the middle of the list, and is not there in the
+   child to finish. */
+TEST(Queue, TheChildOfAForkTouchesNoListThatSomebodyWorkedOn)
+{
+  Queue queue(items(2));
+  EXPECT_EQ(queue.push(0), BRIDGE_OK);
+  EXPECT_EQ(queue.push(1), BRIDGE_OK);
+  std::promise<void> seated;
+  std::promise<void> forked;
+  std::thread dropper([&] {
+    bridge__queue_borrow(queue);
+    seated.set_value();
+    forked.get_future().wait();
+    bridge__queue_give_back(queue);
+  });
+  seated.get_future().wait();
+  const auto freed_by_child = [&] {
+    return support::in_child([&] {
+      const long before = support::used();
+      bridge_queue_release(queue);
+      return (int)(before - support::used());
+    });
+  };
+  const int taken = freed_by_child();
+  forked.set_value();
+  dropper.join();
+  const int free = freed_by_child();
+  /* The queue itself is freed in both. */
+  EXPECT_GT(taken, 0);
+  EXPECT_GE(free, taken + 2);
+  EXPECT_EQ(queue.pop(), 0);
+  EXPECT_EQ(queue.pop(), 1);
+}
+
 TEST(Queue, TheChildOfAForkMayReleaseItWhileTheParentWaits)
 {
   Queue queue;
