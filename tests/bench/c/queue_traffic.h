@@ -145,6 +145,52 @@ static void *producer(void *argument)
   return NULL;
 }
 
+/* The calling thread stays on the first or second of the cores it may use, so that
+   two never share one where there are two. */
+static void stay_on_core(unsigned index)
+{
+  cpu_set_t allowed;
+  bench_check(sched_getaffinity(0, sizeof allowed, &allowed) == 0, "no cores");
+  for (unsigned core = 0; core < CPU_SETSIZE; core++) {
+    if (CPU_ISSET(core, &allowed) && index-- == 0) {
+      CPU_ZERO(&allowed);
+      CPU_SET(core, &allowed);
+      bench_check(sched_setaffinity(0, sizeof allowed, &allowed) == 0, "core");
+      return;
+    }
+  }
+}
+
+/* Prints what one push takes, and ends the program: what is sent is made ready
+   before the clock is read, and waiting for room is not counted. */
+static void *timed_producer(void *argument)
+{
+  lane *self = (lane *)argument;
+  int64_t took = 0;
+  unsigned times = 0;
+  stay_on_core(1);
+  bench_crew_gate(&crew);
+  for (const int64_t until = bench_now() + DURATION; bench_now() < until;) {
+    if (room(self) < PUSH_BATCH) {
+      idle(&times);
+      continue;
+    }
+    item *items[PUSH_BATCH];
+    for (size_t i = 0; i < PUSH_BATCH; i++) {
+      items[i] = next_item(self, self->sent + i, false);
+    }
+    const int64_t began = bench_now();
+    for (size_t i = 0; i < PUSH_BATCH; i++) {
+      bench_check(queue_push(self->number, &items[i], 1) == 1, "cannot push");
+    }
+    took += bench_now() - began;
+    self->sent += PUSH_BATCH;
+  }
+  bench_print_each((double)self->sent, took);
+  fflush(stdout);
+  _Exit(0);
+}
+
 /* ---- The consumer ---- */
 
 static inline void settle(item *what, bool fresh)
@@ -240,6 +286,23 @@ static int many_threads(size_t producers)
   _Exit(0);
 }
 
+/* Its producer ends the program. */
+static __attribute__((noreturn)) void timed_pushes(bool waits)
+{
+  const manner again = {false, waits, 1, 1};
+  chosen = &again;
+  window_size = UNDER_WAY;
+  open_lanes(1);
+  queue_open(1);
+  bench_crew_start(&crew, 1, timed_producer, lanes, sizeof *lanes);
+  stay_on_core(0);
+  bench_crew_gate(&crew);
+  for (;;) {
+    int64_t took = 0;
+    consumer(&took);
+  }
+}
+
 static int one_thread(void)
 {
   queue_open(1);
@@ -275,6 +338,9 @@ int main(int argc, char **argv)
   if (strcmp(wanted, "pair") == 0) {
     return one_thread();
   }
+  if (strcmp(wanted, "push") == 0 || strcmp(wanted, "push-wait") == 0) {
+    timed_pushes(strcmp(wanted, "push-wait") == 0);
+  }
   size_t producers = (size_t)bench_argument(argc, argv, 2, 1);
   bench_check(producers <= PRODUCERS_MOST, "too many producers");
   window_size = (size_t)bench_argument(argc, argv, 3, UNDER_WAY) / producers;
@@ -285,8 +351,9 @@ int main(int argc, char **argv)
       return many_threads(producers);
     }
   }
-  fprintf(stderr, "pair, or: again, batch, bulk, fresh, each also with -wait, "
-                  "[PRODUCERS [UNDER_WAY]]\n");
+  fprintf(stderr,
+          "pair, push, or: again, batch, bulk, fresh, each also with -wait, "
+          "[PRODUCERS [UNDER_WAY]]\n");
   return BENCH_USAGE;
 }
 

@@ -22,6 +22,13 @@ MOODYCAMEL = "moodycamel, tokens"
 BULK = "moodycamel, tokens, bulk"
 
 
+AGAIN = (
+    "a message of ours is sent again as it was written once, since a message says"
+    " more than a number; the peers with links write their number each time, those"
+    " without carry it instead of an address."
+)
+
+
 def program(name, manner, producers=1):
     return Run([f"{{programs}}/queue_{name}", manner, str(producers)])
 
@@ -29,6 +36,11 @@ def program(name, manner, producers=1):
 def alone(name):
     """On one thread; it stays on a core."""
     return Run([f"{{programs}}/queue_{name}", "pair"], cores="0")
+
+
+def push(name):
+    """The pushes alone are timed; the consumer never stops popping."""
+    return Run([f"{{programs}}/queue_{name}", "push"])
 
 
 def count(producers):
@@ -52,6 +64,7 @@ def one_by_one(producers):
             "bare Treiber list": program("treiber", "again", producers),
         },
         aim=Aim(">=", 1.0, MOODYCAMEL),
+        note=AGAIN,
     )
 
 
@@ -155,6 +168,22 @@ ROWS = [
             "mutex and list": alone("mutex"),
         },
         aim=Aim("<=", 17),
+    ),
+    Row(
+        what="queue: one push, the receiver awake on another core",
+        unit="ns",
+        better="less",
+        ours=push("bridge"),
+        baselines={
+            MOODYCAMEL: push("moodycamel_tokens"),
+            "moodycamel, no tokens": push("moodycamel"),
+            "ck_ring": push("ckring"),
+            "urcu wfcqueue": push("urcu"),
+            "mutex and list": push("mutex"),
+        },
+        aim=Aim("<=", 25),
+        note="of messages that are ready, 64 between two looks at the clock; the"
+        " receiver pops without waiting and tries again when it found nothing.",
     ),
     *map(crowd, (8, 32)),
 ]
