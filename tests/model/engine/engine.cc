@@ -952,10 +952,9 @@ const model_scenario *find(const char *name)
 unsigned long long number(const char *text, unsigned long long most)
 {
   char *end = nullptr;
-  errno = 0;
   unsigned long long value = std::strtoull(text, &end, 10);
   bool digits = *text >= '0' && *text <= '9' && *end == '\0';
-  return digits && errno == 0 && value <= most ? value : 0;
+  return digits && value <= most ? value : 0;
 }
 
 struct options {
