@@ -238,8 +238,8 @@ TEST_F(Memory, TheDepotIsBounded)
 {
   bridge_trim();
   const long before = support::blocks;
-  std::thread([] { put(get(100000)); }).join();
-  EXPECT_LE(support::blocks - before, 64 * 64);
+  std::thread([] { put(get(200000)); }).join();
+  EXPECT_LE(support::blocks - before, 64 * 1024);
   bridge_trim();
   EXPECT_EQ(support::blocks, before);
 }

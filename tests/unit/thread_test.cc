@@ -30,7 +30,11 @@ public:
   {
     go();
     if (thread != nullptr) {
-      bridge_thread_join(thread, -1);
+      if (bridge_thread_join(thread, -1) == BRIDGE_EDETACHED) {
+        /* It uses this object to the end. */
+        EXPECT_TRUE(
+            support::soon([this] { return !bridge_thread_alive(thread); }));
+      }
       bridge_thread_release(thread);
     }
   }
