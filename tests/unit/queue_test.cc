@@ -628,6 +628,41 @@ TEST(Queue, UnpopPutsInFront)
   EXPECT_EQ(bridge_queue_bytes(queue), 0u);
 }
 
+/* Producers have seen the room that an unpop takes away again. */
+TEST(Queue, WhatIsPutBackTakesItsRoomFromProducers)
+{
+  bridge_queue_options options;
+  bridge_queue_options_init(&options);
+  options.items = 4;
+  options.policy = BRIDGE_QUEUE_FAIL;
+  bridge_queue *queue = nullptr;
+  ASSERT_EQ(bridge_queue_create(&queue, &options), BRIDGE_OK);
+  bridge_message *taken[4];
+  for (int i = 0; i < 4; i++) {
+    bridge_message *message = support::number(i);
+    ASSERT_EQ(bridge_queue_push(queue, &message), BRIDGE_OK);
+  }
+  for (bridge_message *&each : taken) {
+    ASSERT_EQ(bridge_queue_pop(queue, &each, 0), BRIDGE_OK);
+  }
+  bridge_message *more = support::number(4);
+  ASSERT_EQ(bridge_queue_push(queue, &more), BRIDGE_OK);
+  for (int i = 3; i >= 0; i--) {
+    ASSERT_EQ(bridge_queue_unpop(queue, &taken[i]), BRIDGE_OK);
+  }
+  EXPECT_EQ(bridge_queue_count(queue), 5u);
+  more = support::number(5);
+  EXPECT_EQ(bridge_queue_push(queue, &more), BRIDGE_EFULL);
+  for (int i = 0; i < 2; i++) {
+    bridge_message *message = nullptr;
+    ASSERT_EQ(bridge_queue_pop(queue, &message, 0), BRIDGE_OK);
+    EXPECT_EQ(support::value_of(message), i);
+  }
+  EXPECT_EQ(bridge_queue_push(queue, &more), BRIDGE_OK);
+  EXPECT_EQ(bridge_queue_count(queue), 4u);
+  bridge_queue_release(queue);
+}
+
 TEST(Queue, UnpopMakesTheQueueReadable)
 {
   Queue queue(waker(BRIDGE_WAKER_EVENTFD));
@@ -1093,41 +1128,6 @@ TEST(Queue, ForcedSkipsTheBoundsAndNothingElse)
 }
 
 /* ---- fork ---- */
-
-/* Producers have seen the room that an unpop takes away again. */
-TEST(Queue, WhatIsPutBackTakesItsRoomFromProducers)
-{
-  bridge_queue_options options;
-  bridge_queue_options_init(&options);
-  options.items = 4;
-  options.policy = BRIDGE_QUEUE_FAIL;
-  bridge_queue *queue = nullptr;
-  ASSERT_EQ(bridge_queue_create(&queue, &options), BRIDGE_OK);
-  bridge_message *taken[4];
-  for (int i = 0; i < 4; i++) {
-    bridge_message *message = support::number(i);
-    ASSERT_EQ(bridge_queue_push(queue, &message), BRIDGE_OK);
-  }
-  for (bridge_message *&each : taken) {
-    ASSERT_EQ(bridge_queue_pop(queue, &each, 0), BRIDGE_OK);
-  }
-  bridge_message *more = support::number(4);
-  ASSERT_EQ(bridge_queue_push(queue, &more), BRIDGE_OK);
-  for (int i = 3; i >= 0; i--) {
-    ASSERT_EQ(bridge_queue_unpop(queue, &taken[i]), BRIDGE_OK);
-  }
-  EXPECT_EQ(bridge_queue_count(queue), 5u);
-  more = support::number(5);
-  EXPECT_EQ(bridge_queue_push(queue, &more), BRIDGE_EFULL);
-  for (int i = 0; i < 2; i++) {
-    bridge_message *message = nullptr;
-    ASSERT_EQ(bridge_queue_pop(queue, &message, 0), BRIDGE_OK);
-    EXPECT_EQ(support::value_of(message), i);
-  }
-  EXPECT_EQ(bridge_queue_push(queue, &more), BRIDGE_OK);
-  EXPECT_EQ(bridge_queue_count(queue), 4u);
-  bridge_queue_release(queue);
-}
 
 TEST(Queue, BelongsToTheProcessThatMadeIt)
 {
