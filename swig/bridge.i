@@ -71,6 +71,7 @@
 %constant int WORKER_SERVING = BRIDGE_WORKER_SERVING;
 %constant int WORKER_STOPPING = BRIDGE_WORKER_STOPPING;
 %constant int WORKER_ENDED = BRIDGE_WORKER_ENDED;
+%constant int WORKER_LOST = BRIDGE_WORKER_LOST;
 
 /* ---- The library ---------------------------------------------------------- */
 

@@ -11,7 +11,7 @@ const char *const bridge__face_policies[] = {"block", "fail", "drop_oldest",
                                              NULL};
 const char *const bridge__face_drives[] = {"thread", "host", NULL};
 const char *const bridge__face_phases[] = {"running", "serving", "stopping",
-                                           "ended", NULL};
+                                           "ended",   "lost",    NULL};
 
 void bridge__face_wrong(lua_State *L, int index, const char *text)
 {

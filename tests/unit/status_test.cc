@@ -12,7 +12,7 @@ TEST(Status, HasANameAndATextForEachNumber)
 {
   std::set<std::string> names;
   std::set<std::string> texts;
-  for (int number = 0; number >= BRIDGE_ECYCLE; number--) {
+  for (int number = 0; number >= BRIDGE_ELOST; number--) {
     const std::string name =
         bridge_status_name(static_cast<bridge_status>(number));
     const std::string text =
@@ -25,20 +25,20 @@ TEST(Status, HasANameAndATextForEachNumber)
     names.insert(name);
     texts.insert(text);
   }
-  EXPECT_EQ(names.size(), 26u);
-  EXPECT_EQ(texts.size(), 26u);
+  EXPECT_EQ(names.size(), 27u);
+  EXPECT_EQ(texts.size(), 27u);
 }
 
 TEST(Status, NamesAreThoseWrittenInC)
 {
   EXPECT_STREQ(bridge_status_name(BRIDGE_OK), "BRIDGE_OK");
   EXPECT_STREQ(bridge_status_name(BRIDGE_EFULL), "BRIDGE_EFULL");
-  EXPECT_STREQ(bridge_status_name(BRIDGE_ECYCLE), "BRIDGE_ECYCLE");
+  EXPECT_STREQ(bridge_status_name(BRIDGE_ELOST), "BRIDGE_ELOST");
 }
 
 TEST(Status, UnknownNumbersHaveANameToo)
 {
-  for (int number : {1, 7, INT_MAX, BRIDGE_ECYCLE - 1, -1000, INT_MIN}) {
+  for (int number : {1, 7, INT_MAX, BRIDGE_ELOST - 1, -1000, INT_MIN}) {
     auto status = static_cast<bridge_status>(number);
     EXPECT_STREQ(bridge_status_name(status), "BRIDGE_E?");
     EXPECT_STREQ(bridge_status_text(status), "unknown status");

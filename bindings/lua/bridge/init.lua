@@ -285,7 +285,7 @@ end
 -- worker:request(queue, number, name, ...): true; the answer comes into the queue,
 --   for pop_answer.
 -- worker:stop(), cancel(): true.
--- worker:phase(): "running", "serving", "stopping" or "ended".
+-- worker:phase(): "running", "serving", "stopping", "ended" or "lost".
 -- worker:timeout(): seconds until a worker that the host drives must be stepped;
 --   nil if it waits for nothing but its waker.
 -- worker:waker(): what is raised when it must be stepped.
@@ -299,9 +299,10 @@ local close_worker, step = Worker.close, Worker.step
 Worker.memory_used, Worker.memory_peak, Worker.memory_limit = nil, nil, nil
 Worker.name, Worker.id = nil, nil -- fields, not methods
 
---- Whether the worker has yet to end.
+--- Whether the worker has yet to end, and was not given up.
 function Worker.alive(self)
-  return phase_of(self) ~= "ended"
+  local phase = phase_of(self)
+  return phase ~= "ended" and phase ~= "lost"
 end
 
 --- Bytes of memory that the worker's values take: now, at most ever, the limit.

@@ -21,6 +21,7 @@ WORKER_RUNNING: Final[int]
 WORKER_SERVING: Final[int]
 WORKER_STOPPING: Final[int]
 WORKER_ENDED: Final[int]
+WORKER_LOST: Final[int]
 
 HANDLE_BUFFER: Final[int]
 HANDLE_QUEUE: Final[int]
@@ -53,6 +54,7 @@ EUNSUPPORTED: Final[int]
 EOVERFLOW: Final[int]
 EFROZEN: Final[int]
 ECYCLE: Final[int]
+ELOST: Final[int]
 
 def version() -> str: ...
 def trim() -> None: ...

@@ -26,6 +26,7 @@ __all__ = [
     "Full",
     "InvalidError",
     "LimitError",
+    "Lost",
     "LuaError",
     "LuaMemoryError",
     "LuaSyntaxError",
@@ -220,6 +221,13 @@ class Frozen(Error, BufferError):
     _status = "EFROZEN"
 
 
+class Lost(Error):
+    """The script did not come back in time, and its thread was given up."""
+
+    _code = -26
+    _status = "ELOST"
+
+
 class LuaError(Error):
     """A script raised an error that nobody caught.
 
@@ -300,6 +308,7 @@ _classes: dict[int, type[Error]] = {
         SystemFailure,
         Unsupported,
         Frozen,
+        Lost,
     )
 }
 

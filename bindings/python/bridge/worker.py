@@ -29,13 +29,14 @@ from .waker import Waker, kind_number
 
 __all__ = ["Phase", "Worker"]
 
-Phase = Literal["running", "serving", "stopping", "ended"]
+Phase = Literal["running", "serving", "stopping", "ended", "lost"]
 
 _PHASES: dict[int, Phase] = {
     _core.WORKER_RUNNING: "running",
     _core.WORKER_SERVING: "serving",
     _core.WORKER_STOPPING: "stopping",
     _core.WORKER_ENDED: "ended",
+    _core.WORKER_LOST: "lost",
 }
 _DRIVES: dict[str, int] = {
     "thread": _core.DRIVE_THREAD,
@@ -297,7 +298,8 @@ class Worker(Handle[_core.Worker]):
 
     @property
     def phase(self) -> Phase:
-        """``"running"``, ``"serving"``, ``"stopping"`` or ``"ended"``."""
+        """``"running"``, ``"serving"``, ``"stopping"``, ``"ended"`` or
+        ``"lost"``."""
         return _PHASES[self._core.phase()]
 
     @property

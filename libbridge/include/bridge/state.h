@@ -30,6 +30,30 @@ typedef struct bridge_module {
   bridge_state_open *open;
 } bridge_module;
 
+/** How a script is stopped. */
+typedef enum bridge_stop_level {
+  /** In options: prompt; in a cancel: what the state was made with. */
+  BRIDGE_STOP_DEFAULT = 0,
+  /** A flag that every waiting call of the bridge sees, and `bridge.cancelled()`:
+      a script that computes and never asks goes on. */
+  BRIDGE_STOP_COOPERATIVE = 1,
+  /** The thread that runs the script is told to stop it: no pcall, handler, hook or
+      coroutine of the script's keeps it running.  It costs nothing until it is
+      used.  C functions are waited for, and finalizers, that do not return. */
+  BRIDGE_STOP_PROMPT = 2,
+  /** And what loops in C asks, too: the string and table functions poll; scripts
+      have no `debug` and set no `__gc`. */
+  BRIDGE_STOP_STRICT = 3
+} bridge_stop_level;
+
+/** How long scripts may run. */
+typedef struct bridge_limits {
+  /** Milliseconds; 0 for no limit. */
+  int timeout_ms;
+  /** Milliseconds of the thread's CPU time; 0 for no limit. */
+  int cpu_ms;
+} bridge_limits;
+
 /** How to make a state.  Fill it by bridge_state_options_init. */
 typedef struct bridge_state_options {
   /** Layout of this structure: BRIDGE_STATE_OPTIONS_VERSION. */
@@ -56,9 +80,23 @@ typedef struct bridge_state_options {
   bool binary_chunks;
   /** Whether errors carry a traceback; the default is true. */
   bool tracebacks;
+  /** How its scripts are stopped. */
+  bridge_stop_level stop;
+  /** Whether its scripts are not trusted: the strict level, chunks of text only,
+      and of the libraries what can do no harm. */
+  bool sandbox;
+  /** For each bridge_state_run and bridge_state_resume. */
+  bridge_limits run;
+  /** How deep the values of one message may be nested, in and out; 0 for the
+      library's own limit. */
+  size_t depth_limit;
+  /** How many values one message may have; 0 for the library's own limit. */
+  size_t value_limit;
+  /** How many bytes one message may have; 0 for the library's own limit. */
+  size_t message_limit;
 } bridge_state_options;
 
-#define BRIDGE_STATE_OPTIONS_VERSION 1
+#define BRIDGE_STATE_OPTIONS_VERSION 2
 
 /**
  * Fill in the defaults.

@@ -64,7 +64,9 @@ typedef enum bridge_status {
   /** A buffer is frozen, so that nobody may write it any more. */
   BRIDGE_EFROZEN = -24,
   /** The handle would be inside itself and could never be freed. */
-  BRIDGE_ECYCLE = -25
+  BRIDGE_ECYCLE = -25,
+  /** The script did not come back in time: its thread was given up. */
+  BRIDGE_ELOST = -26
 } bridge_status;
 
 /**

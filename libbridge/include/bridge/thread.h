@@ -25,9 +25,13 @@ typedef struct bridge_thread_options {
   /** Bytes of stack; 0 for the default, 1 MiB.  Lua's own limits on recursion
       in C need 512 KiB, so less is raised to that. */
   size_t stack_size;
+  /** Whether the system's thread may have served others before, and wait for a
+      second for more when this is over: which is cheaper, but what it keeps for
+      each thread, and destroys when the thread ends, then outlives the join. */
+  bool keep;
 } bridge_thread_options;
 
-#define BRIDGE_THREAD_OPTIONS_VERSION 1
+#define BRIDGE_THREAD_OPTIONS_VERSION 2
 
 /**
  * Fill in the defaults.

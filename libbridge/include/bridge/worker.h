@@ -44,7 +44,9 @@ typedef enum bridge_worker_phase {
   /** It takes no more requests, and finishes those it has. */
   BRIDGE_WORKER_STOPPING = 2,
   /** The chunk ended; its state is closed. */
-  BRIDGE_WORKER_ENDED = 3
+  BRIDGE_WORKER_ENDED = 3,
+  /** Its script did not come back when it was closed: the thread was given up. */
+  BRIDGE_WORKER_LOST = 4
 } bridge_worker_phase;
 
 /** How to make a worker.  Fill it by bridge_worker_options_init. */
@@ -74,9 +76,13 @@ typedef struct bridge_worker_options {
   size_t stack_size;
   /** Its state; NULL for the defaults. */
   const bridge_state_options *state;
+  /** For the worker as a whole, from its first step on; then it is cancelled. */
+  bridge_limits life;
+  /** For each request's handler, which then fails alone. */
+  bridge_limits request;
 } bridge_worker_options;
 
-#define BRIDGE_WORKER_OPTIONS_VERSION 1
+#define BRIDGE_WORKER_OPTIONS_VERSION 2
 
 /**
  * Fill in the defaults.

@@ -37,6 +37,8 @@ static const entry entries[] = {
     ENTRY(BRIDGE_EOVERFLOW, "the number does not fit"),
     ENTRY(BRIDGE_EFROZEN, "the buffer is frozen"),
     ENTRY(BRIDGE_ECYCLE, "the handle would be inside itself"),
+    ENTRY(BRIDGE_ELOST,
+          "the script did not come back in time: its thread was given up"),
 };
 
 static const entry unknown = {"BRIDGE_E?", "unknown status"};

@@ -78,6 +78,7 @@ static inline unsigned bridge__process(void)
 typedef enum bridge__fork_lock {
   BRIDGE__FORK_BLOCKS,
   BRIDGE__FORK_PAGES,
+  BRIDGE__FORK_KEPT,
   BRIDGE__FORK_LOCKS /* how many */
 } bridge__fork_lock;
 void bridge__at_fork(bridge__fork_lock lock,

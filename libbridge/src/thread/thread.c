@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/object.h"
 #include "platform/platform.h"
+#include "thread/kept.h"
 
 #include <string.h>
 
@@ -20,8 +21,9 @@ typedef enum fate {
 
 struct bridge_thread {
   bridge__object object;
-  bridge__native_thread native;
+  bridge__native_thread native; /* of one that is not kept */
   bridge__native_entry entry;
+  bool kept;
   bridge_thread_main *body;
   void *user;
   char *name;
@@ -42,7 +44,7 @@ static void destroy(void *object)
   /* In the child of a fork there is no such thread, and the system would wait for
      joiners that are not there either. */
   if (!bridge__forked(thread)) {
-    if (thread->fate == UNDECIDED) {
+    if (thread->fate == UNDECIDED && !thread->kept) {
       bridge__native_detach(&thread->native);
     }
     bridge__condition_destroy(&thread->changed);
@@ -68,11 +70,14 @@ static void run(void *user)
 {
   bridge_thread *thread = user;
   current = thread;
-  if (thread->name[0] != '\0') {
+  if (thread->name[0] != '\0' || thread->kept) {
     bridge__native_name(thread->name);
   }
   thread->body(thread->user);
   current = NULL;
+  if (thread->kept) {
+    bridge__kept_offer();
+  }
 
   bridge__mutex_lock(&thread->mutex);
   /* Publishes what the thread did, to who only asks whether it lives. */
@@ -130,7 +135,9 @@ static bridge_status start(bridge_thread *thread, size_t stack_size)
   thread->entry = (bridge__native_entry){run, thread};
   bridge__retain(thread); /* the thread's own */
   bridge_status status =
-      bridge__native_start(&thread->native, &thread->entry, stack_size);
+      thread->kept
+          ? bridge__kept_start(&thread->entry, stack_size)
+          : bridge__native_start(&thread->native, &thread->entry, stack_size);
   if (status != BRIDGE_OK) {
     thread->fate = DETACHED; /* there is nothing to detach */
     bridge__release(thread);
@@ -162,6 +169,7 @@ bridge_status bridge_thread_create(bridge_thread **out,
   }
   thread->body = body;
   thread->user = user;
+  thread->kept = chosen.keep;
   status = start(thread, chosen.stack_size);
   if (status == BRIDGE_OK) {
     *out = thread;
@@ -259,10 +267,23 @@ bridge_status bridge_thread_join(bridge_thread *thread, int timeout_ms)
     return BRIDGE_EDEADLOCK;
   }
   bridge_status status = claim(thread, timeout_ms);
-  if (status == BRIDGE_OK) {
+  if (status == BRIDGE_OK && !thread->kept) {
     bridge__native_join(&thread->native); /* it is on its last steps */
   }
   return status;
+}
+
+static void join_simply(bridge_thread *thread)
+{
+  if (!thread->kept) {
+    bridge__native_join(&thread->native);
+    return;
+  }
+  bridge__mutex_lock(&thread->mutex);
+  while (!finished(thread)) {
+    bridge__condition_wait(&thread->changed, &thread->mutex, INT64_MAX);
+  }
+  bridge__mutex_unlock(&thread->mutex);
 }
 
 bool bridge__thread_join(bridge_thread *thread)
@@ -274,7 +295,7 @@ bool bridge__thread_join(bridge_thread *thread)
   }
   bridge__mutex_unlock(&thread->mutex);
   if (mine) {
-    bridge__native_join(&thread->native);
+    join_simply(thread);
   }
   return mine;
 }
@@ -293,7 +314,9 @@ bridge_status bridge_thread_detach(bridge_thread *thread)
   if (thread->fate == UNDECIDED) {
     thread->fate = DETACHED;
     status = BRIDGE_OK;
-    bridge__native_detach(&thread->native);
+    if (!thread->kept) {
+      bridge__native_detach(&thread->native);
+    }
     bridge__condition_broadcast(&thread->changed); /* joiners give up */
   }
   bridge__mutex_unlock(&thread->mutex);

@@ -145,6 +145,7 @@ static bridge_status start_thread(bridge_worker *worker,
   bridge_thread_options_init(&thread);
   thread.name = worker->name;
   thread.stack_size = options->stack_size;
+  thread.keep = true;
   bridge_worker_retain(worker); /* the thread's */
   bridge_status status = bridge_thread_create(
       &worker->thread, bridge__worker_thread, worker, &thread);
