@@ -25,6 +25,7 @@
 #include <bridge/buffer.h>
 #include <bridge/error.h>
 #include <bridge/export.h>
+#include <bridge/log.h>
 #include <bridge/memory.h>
 #include <bridge/message.h>
 #include <bridge/mpsc.h>

@@ -116,6 +116,30 @@ BRIDGE_API bridge_status bridge_error_frame(const bridge_error *error,
  */
 BRIDGE_API const bridge_message *bridge_error_value(const bridge_error *error);
 
+/**
+ * The failure that this one came from: a handler that asked another worker, and
+ * raised the error that it got, or the text of it.  That one may have a cause in
+ * turn: each is a worker further away.
+ *
+ * @param error  the error, or NULL
+ * @return borrowed from @p error; NULL if there is none
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API const bridge_error *bridge_error_cause(const bridge_error *error);
+
+/**
+ * Where the call stood that brought this error, as Lua prints a call stack: in
+ * the worker that asked, while the traceback is of the one that failed.
+ *
+ * @param error  the error, or NULL
+ * @return borrowed, with a NUL behind it; "" if there is none: of all that is no
+ *         cause, for there the caller is C
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API const char *bridge_error_caller(const bridge_error *error);
+
 BRIDGE_END_DECLS
 
 #endif /* BRIDGE_ERROR_H */

@@ -80,6 +80,9 @@ typedef struct bridge_worker_options {
   bridge_limits life;
   /** For each request's handler, which then fails alone. */
   bridge_limits request;
+  /** Where its records go, retained, as bridge_set_log_queue; NULL for the logger
+      of the process. */
+  bridge_queue *log;
 } bridge_worker_options;
 
 #define BRIDGE_WORKER_OPTIONS_VERSION 2

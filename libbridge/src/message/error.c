@@ -24,6 +24,8 @@ struct bridge_error {
   size_t frame_count;
   size_t frame_capacity;
   bridge_message *value; /* or NULL */
+  char *caller;          /* or NULL */
+  bridge_error *cause;   /* or NULL */
 };
 
 static void destroy(void *object)
@@ -33,11 +35,14 @@ static void destroy(void *object)
     bridge__free(error->frames[i].texts);
   }
   bridge_message *value = error->value;
+  bridge_error *cause = error->cause;
+  bridge__free(error->caller);
   bridge__free(error->frames);
   bridge__free(error->traceback);
   bridge__free(error->text);
   bridge__free(error);
   bridge_message_release(value);
+  bridge_error_release(cause);
 }
 
 static const bridge__type error_type = {BRIDGE_HANDLE_ERROR, "error", destroy};
@@ -165,6 +170,53 @@ void bridge__error_add_frame(bridge_error *error, const bridge_frame *from)
   }
 }
 
+void bridge__error_set_cause(bridge_error *error, bridge_error *cause)
+{
+  if (error == NULL) {
+    bridge_error_release(cause);
+    return;
+  }
+  bridge_error_release(error->cause);
+  error->cause = cause;
+}
+
+void bridge__error_set_caller(bridge_error *error, const char *traceback)
+{
+  if (error == NULL || traceback == NULL) {
+    return;
+  }
+  bridge__free(error->caller);
+  error->caller = bridge__copy_text(traceback, strlen(traceback));
+}
+
+static void copy_parts(bridge_error *copy, const bridge_error *error)
+{
+  bridge__error_set_traceback(copy, error->traceback);
+  bridge__error_set_caller(copy, error->caller);
+  for (size_t i = 0; i < error->frame_count; i++) {
+    bridge__error_add_frame(copy, &error->frames[i].shown);
+  }
+  bridge_message *value = NULL;
+  if (error->value != NULL &&
+      bridge_message_clone(&value, error->value) == BRIDGE_OK) {
+    bridge__error_set_value(copy, &value);
+  }
+  bridge__error_set_cause(copy, bridge_error_retain(error->cause));
+}
+
+bridge_error *bridge__error_copy(const bridge_error *error)
+{
+  if (error == NULL) {
+    return NULL;
+  }
+  bridge_error *copy =
+      bridge__error_create(error->status, error->text, error->text_size);
+  if (copy != NULL) {
+    copy_parts(copy, error);
+  }
+  return copy;
+}
+
 bridge_status bridge__error_give(bridge_error **out,
                                  bridge_error *error,
                                  bridge_status status)
@@ -227,4 +279,14 @@ bridge_status bridge_error_frame(const bridge_error *error,
 const bridge_message *bridge_error_value(const bridge_error *error)
 {
   return error == NULL ? NULL : error->value;
+}
+
+const bridge_error *bridge_error_cause(const bridge_error *error)
+{
+  return error == NULL ? NULL : error->cause;
+}
+
+const char *bridge_error_caller(const bridge_error *error)
+{
+  return error == NULL || error->caller == NULL ? "" : error->caller;
 }

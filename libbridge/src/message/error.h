@@ -20,6 +20,12 @@ void bridge__error_set_value(bridge_error *error, bridge_message **value);
 /* Copied; without memory it is left out. */
 void bridge__error_set_traceback(bridge_error *error, const char *traceback);
 void bridge__error_add_frame(bridge_error *error, const bridge_frame *frame);
+/* Taken; one that it has already is dropped. */
+void bridge__error_set_cause(bridge_error *error, bridge_error *cause);
+/* Copied; without memory it is left out. */
+void bridge__error_set_caller(bridge_error *error, const char *traceback);
+/* A copy that can still be filled; NULL without memory, or for NULL. */
+bridge_error *bridge__error_copy(const bridge_error *error);
 
 /* Hand an error to a caller who may not want it: stores it in `*out`, or
    releases it.  Returns the error's status, or `status` if error is NULL. */

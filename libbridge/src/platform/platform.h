@@ -78,6 +78,8 @@ static inline unsigned bridge__process(void)
 typedef enum bridge__fork_lock {
   BRIDGE__FORK_BLOCKS,
   BRIDGE__FORK_PAGES,
+  BRIDGE__FORK_LOG,
+  BRIDGE__FORK_REGISTRY,
   BRIDGE__FORK_KEPT,
   BRIDGE__FORK_LOCKS /* how many */
 } bridge__fork_lock;

@@ -64,6 +64,18 @@ static void address(bridge_message *answer,
   };
 }
 
+/* An answer that came too late.  Takes it. */
+static void unheard(bridge_message *answer)
+{
+  if (answer->envelope.status != BRIDGE_OK &&
+      answer->envelope.status != BRIDGE_ETIMEDOUT) {
+    bridge__worker_report(bridge_worker_current(),
+                          "a request whose asker had given up",
+                          answer->envelope.status, answer->envelope.attachment);
+  }
+  bridge_message_release(answer);
+}
+
 static void reply_send(bridge__reply **reply,
                        bridge_status status,
                        bridge_error *error)
@@ -82,7 +94,7 @@ static void reply_send(bridge__reply **reply,
     status = bridge__queue_push_forced(answers, &answer);
   }
   if (status != BRIDGE_OK) {
-    bridge_message_release(answer); /* closed: nobody waits for it any more */
+    unheard(answer); /* closed: nobody waits for it any more */
   }
   bridge__release(*reply);
   *reply = NULL;
@@ -283,6 +295,9 @@ static bridge_status explain(const bridge_worker *worker,
   if (status == BRIDGE_EDEAD && error != NULL && *error == NULL &&
       bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED) {
     *error = bridge__worker_obituary(worker);
+    /* Publishes nothing: see bridge__worker_report_end. */
+    atomic_store_explicit(&((bridge_worker *)(uintptr_t)worker)->told, true,
+                          memory_order_relaxed);
   }
   return status;
 }

@@ -129,6 +129,8 @@ bridge_status bridge_worker_join(bridge_worker *worker,
   if (status != BRIDGE_OK) {
     return status;
   }
+  /* Publishes nothing: see bridge__worker_report_end. */
+  atomic_store_explicit(&worker->told, true, memory_order_relaxed);
   if (worker->outcome == BRIDGE_OK && results != NULL) {
     return bridge_message_clone(results, worker->results);
   }

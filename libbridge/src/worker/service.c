@@ -76,6 +76,10 @@ static void end_request(bridge_worker *worker, bridge__task *task, int code)
     status = failure_of(worker, code);
   }
   if (task->reply == NULL) {
+    if (status != BRIDGE_OK) {
+      bridge__worker_report(worker, "a request that nobody waits for", status,
+                            error);
+    }
     bridge_error_release(error);
   } else if (status == BRIDGE_OK) {
     bridge__reply_results(&task->reply);
@@ -116,7 +120,8 @@ void bridge__service_resume(bridge_worker *worker,
 
 /* ---- How a request begins ---- */
 
-static void refuse(bridge_message *request,
+static void refuse(bridge_worker *worker,
+                   bridge_message *request,
                    bridge_status status,
                    bridge_error *error)
 {
@@ -125,6 +130,8 @@ static void refuse(bridge_message *request,
   if (reply != NULL) {
     bridge__reply_failure(&reply, status, error);
   } else {
+    bridge__worker_report(worker, "a request that nobody waits for", status,
+                          error);
     bridge_error_release(error);
   }
   bridge_message_release(request);
@@ -206,7 +213,7 @@ static void dispatch(bridge_worker *worker, bridge_message *request)
   bridge_error *error = NULL;
   bridge_status status = bridge__task_create(worker, &task);
   if (status != BRIDGE_OK) {
-    refuse(request, status, NULL);
+    refuse(worker, request, status, NULL);
     return;
   }
   int arguments = 0;
@@ -214,7 +221,7 @@ static void dispatch(bridge_worker *worker, bridge_message *request)
   if (status != BRIDGE_OK) {
     lua_settop(task->L, 0);
     bridge__task_drop(worker, task);
-    refuse(request, status, error);
+    refuse(worker, request, status, error);
     return;
   }
   task->reply = request->envelope.attachment;
@@ -249,9 +256,9 @@ static void receive_answer(bridge_worker *worker, bridge_message *answer)
 static void receive_request(bridge_worker *worker, bridge_message *request)
 {
   if (bridge__worker_interrupted(worker)) {
-    refuse(request, BRIDGE_ECANCELLED, NULL);
+    refuse(worker, request, BRIDGE_ECANCELLED, NULL);
   } else if (worker->driver.stopping) {
-    refuse(request, BRIDGE_ECLOSED, NULL);
+    refuse(worker, request, BRIDGE_ECLOSED, NULL);
   } else {
     dispatch(worker, request);
   }
@@ -315,7 +322,7 @@ void bridge__service_refuse_all(bridge_worker *worker,
 {
   bridge_message *request;
   while ((request = take_early(worker)) != NULL) {
-    refuse(request, status, bridge_error_retain(error));
+    refuse(worker, request, status, bridge_error_retain(error));
   }
   bridge_status popped = BRIDGE_OK;
   /* Until it is closed and empty; or not ours, in the child of a fork. */
@@ -325,7 +332,7 @@ void bridge__service_refuse_all(bridge_worker *worker,
       bridge__yield(); /* a push was let in, and is not there yet */
     } else if (popped == BRIDGE_OK &&
                request->envelope.kind == BRIDGE__REQUEST) {
-      refuse(request, status, bridge_error_retain(error));
+      refuse(worker, request, status, bridge_error_retain(error));
     } else if (popped == BRIDGE_OK) {
       bridge_message_release(request);
     }

@@ -24,6 +24,9 @@ void bridge_worker_options_init(bridge_worker_options *options)
 
 static void free_parts(bridge_worker *worker)
 {
+  bridge__worker_report_end(worker);
+  bridge_queue_release(worker->log.queue);
+  bridge__free(worker->warning.text);
   bridge_queue_release(worker->inbox);
   bridge_message_release(worker->stop_message);
   bridge_message_release(worker->results);
@@ -111,6 +114,7 @@ static bridge_status make_state(bridge_worker *worker,
   if (status != BRIDGE_OK) {
     return status;
   }
+  bridge__worker_hear_warnings(worker);
   status = bridge__inside_install(worker);
   if (status == BRIDGE_OK) {
     status = bridge__worker_load(worker, options, arguments, error);
@@ -175,6 +179,9 @@ static bridge_status make_parts(bridge_worker *worker,
                                 bridge_error **error)
 {
   bridge_status status = make_name(worker, options->name);
+  worker->log.name = worker->name;
+  worker->log.id = worker->id;
+  worker->log.queue = bridge_queue_retain(options->log);
   if (status == BRIDGE_OK) {
     status = make_inbox(worker, options);
   }

@@ -7,12 +7,14 @@
      drive.c    who runs it: its thread, or the host's steps
      task.c     its coroutines, and what they wait for
      service.c  answering requests
-     inside.c   the Lua functions of "bridge.inside", which wait by yielding  */
+     inside.c   the Lua functions of "bridge.inside", which wait by yielding
+     report.c   what it tells the logger  */
 #ifndef BRIDGE_WORKER_WORKER_H
 #define BRIDGE_WORKER_WORKER_H
 
 #include "base/interrupt.h"
 #include "base/object.h"
+#include "log/log.h"
 #include "lua/state.h"
 #include "message/message.h"
 
@@ -88,6 +90,14 @@ typedef struct bridge__driver {
   size_t timer_count;
 } bridge__driver;
 
+/* What a script says by `warn`, piece by piece.  Belongs to who holds the state. */
+typedef struct bridge__warning {
+  char *text; /* NULL until something was said */
+  size_t size;
+  bool begun;
+  bool off;
+} bridge__warning;
+
 struct bridge_worker {
   bridge__object object;
   uint64_t id;
@@ -114,6 +124,9 @@ struct bridge_worker {
   bridge_status outcome;
   bridge_message *results;
   bridge_error *error;
+  atomic_bool told; /* somebody took the outcome */
+  bridge__log_source log;
+  bridge__warning warning;
   bridge__driver driver;
 };
 
@@ -215,6 +228,17 @@ void bridge__service_refuse_all(bridge_worker *worker,
                                 bridge_error *error);
 /* Let bridge.serve return if it was asked to stop and all is answered. */
 void bridge__service_check_end(bridge_worker *worker);
+
+/* ---- report.c ---- */
+/* Log a failure that nobody is told of.  `worker` and `error` may be NULL. */
+void bridge__worker_report(bridge_worker *worker,
+                           const char *what,
+                           bridge_status status,
+                           const bridge_error *error);
+/* The same of how it ended, if nobody took it, when its last handle goes. */
+void bridge__worker_report_end(bridge_worker *worker);
+/* Log what its scripts say by `warn`, and errors in `__gc`. */
+void bridge__worker_hear_warnings(bridge_worker *worker);
 
 /* ---- inside.c ---- */
 /* Let the worker's state require "bridge.inside".  Wants the state held. */
