@@ -5,7 +5,10 @@
 
 #include <climits>
 #include <csignal>
+#include <filesystem>
 #include <future>
+#include <memory>
+#include <string>
 #include <vector>
 
 extern "C" {
@@ -94,8 +97,8 @@ TEST(Thread, RefusesBadArguments)
             BRIDGE_EINVAL);
   bridge_thread_options options;
   bridge_thread_options_init(&options);
-  EXPECT_EQ(options.version, 1u);
-  for (unsigned version : {0u, 2u, UINT_MAX}) {
+  EXPECT_EQ(options.version, BRIDGE_THREAD_OPTIONS_VERSION);
+  for (unsigned version : {0u, BRIDGE_THREAD_OPTIONS_VERSION + 1u, UINT_MAX}) {
     options.version = version;
     EXPECT_EQ(bridge_thread_create(&thread, nothing, nullptr, &options),
               BRIDGE_EVERSION);
@@ -462,4 +465,152 @@ TEST(Thread, CountsProcessors)
   EXPECT_GE(bridge_thread_cores(), 1u);
   EXPECT_LE(bridge_thread_cores(),
             static_cast<unsigned>(sysconf(_SC_NPROCESSORS_CONF)));
+}
+
+/* ---- Kept threads ---- */
+
+namespace
+{
+
+bridge_thread_options keeping(size_t stack_size = 0)
+{
+  bridge_thread_options options;
+  bridge_thread_options_init(&options);
+  options.keep = true;
+  options.stack_size = stack_size;
+  return options;
+}
+
+/* The system's number of the thread that served. */
+pid_t serve_once(const bridge_thread_options &options)
+{
+  pid_t served = 0;
+  bridge_thread *thread = nullptr;
+  EXPECT_EQ(bridge_thread_create(
+                &thread,
+                [](void *user) { *static_cast<pid_t *>(user) = gettid(); },
+                &served, &options),
+            BRIDGE_OK);
+  EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
+  EXPECT_FALSE(bridge_thread_alive(thread));
+  EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_EALREADY);
+  bridge_thread_release(thread);
+  return served;
+}
+
+size_t living_threads()
+{
+  size_t count = 0;
+  for ([[maybe_unused]] const auto &each :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    count++;
+  }
+  return count;
+}
+
+} // namespace
+
+TEST(KeptThread, ServesTheNextOneAndThenEnds)
+{
+  EXPECT_TRUE(support::soon([] { return living_threads() <= 2; }));
+  const size_t before = living_threads();
+  const pid_t served = serve_once(keeping());
+  EXPECT_EQ(serve_once(keeping()), served);
+  EXPECT_NE(serve_once(keeping(size_t{4} << 20)), served)
+      << "its stack is smaller than asked for";
+  EXPECT_TRUE(support::soon([&] { return living_threads() <= before; }));
+}
+
+TEST(KeptThread, ServesOneAtATime)
+{
+  const bridge_thread_options options = keeping();
+  Staying first(&options);
+  Staying second(&options);
+  EXPECT_EQ(bridge_thread_join(first.thread, 0), BRIDGE_ETIMEDOUT);
+  EXPECT_NE(serve_once(options), 0);
+}
+
+TEST(KeptThread, CanBeDetachedOrLetGo)
+{
+  const bridge_thread_options options = keeping();
+  {
+    Staying detached(&options);
+    EXPECT_EQ(bridge_thread_detach(detached.thread), BRIDGE_OK);
+    EXPECT_EQ(bridge_thread_join(detached.thread, -1), BRIDGE_EDETACHED);
+  }
+  Staying simply(&options);
+  simply.go();
+  EXPECT_TRUE(bridge__thread_join(simply.thread));
+  EXPECT_FALSE(bridge_thread_alive(simply.thread));
+}
+
+TEST(KeptThread, HasTheNameOfTheOneItServes)
+{
+  bridge_thread_options options = keeping();
+  options.name = "first";
+  serve_once(options);
+  options.name = "second";
+  static std::string shown;
+  bridge_thread *thread = nullptr;
+  ASSERT_EQ(bridge_thread_create(
+                &thread,
+                [](void *) {
+                  char name[16] = "";
+                  pthread_getname_np(pthread_self(), name, sizeof name);
+                  shown = name;
+                },
+                nullptr, &options),
+            BRIDGE_OK);
+  EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
+  bridge_thread_release(thread);
+  EXPECT_EQ(shown, "second");
+}
+
+TEST(KeptThread, ManyServeManyAtOnce)
+{
+  constexpr int at_once = 100; /* more than are kept */
+  for (int round = 0; round < 3; round++) {
+    const bridge_thread_options options = keeping();
+    std::vector<std::unique_ptr<Staying>> all;
+    for (int i = 0; i < at_once; i++) {
+      all.push_back(std::make_unique<Staying>(&options));
+    }
+  }
+}
+
+TEST(KeptThread, TheChildOfAForkMakesItsOwn)
+{
+  serve_once(keeping()); /* one waits here, and not in the child */
+  EXPECT_EQ(support::in_child([] {
+              const pid_t served = serve_once(keeping());
+              return served != 0 && serve_once(keeping()) == served ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(KeptThread, WithoutMemoryThereIsNone)
+{
+  EXPECT_TRUE(support::soon([] { return living_threads() <= 2; }));
+  const long before = support::used();
+  size_t stack_size = size_t{1} << 20;
+  long failures = support::starve(
+      [&] {
+        bridge_thread *thread = nullptr;
+        /* No thread that waits has a stack of this size. */
+        const bridge_thread_options options = keeping(stack_size += 4096);
+        bridge_status status =
+            bridge_thread_create(&thread, nothing, nullptr, &options);
+        support::left = -1;
+        if (status == BRIDGE_OK) {
+          EXPECT_EQ(bridge_thread_join(thread, -1), BRIDGE_OK);
+          bridge_thread_release(thread);
+        } else {
+          EXPECT_EQ(thread, nullptr);
+        }
+        return status;
+      },
+      [&] {
+        EXPECT_TRUE(support::soon([&] { return support::used() <= before; }));
+      });
+  EXPECT_GE(failures, 3);
 }
