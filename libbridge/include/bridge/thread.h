@@ -15,6 +15,18 @@ typedef struct bridge_thread bridge_thread;
 /** What a thread runs; the thread ends when it returns. */
 typedef void bridge_thread_main(void *user);
 
+/** How much a thread counts when processors are short. */
+typedef enum bridge_priority {
+  /** It runs when nobody else wants to. */
+  BRIDGE_PRIORITY_IDLE = -2,
+  /** Less than others. */
+  BRIDGE_PRIORITY_LOW = -1,
+  /** As the system has it. */
+  BRIDGE_PRIORITY_NORMAL = 0,
+  /** More than others, for which systems want a privilege. */
+  BRIDGE_PRIORITY_HIGH = 1
+} bridge_priority;
+
 /** How to make a thread.  Fill it by bridge_thread_options_init. */
 typedef struct bridge_thread_options {
   /** Layout of this structure: BRIDGE_THREAD_OPTIONS_VERSION. */
@@ -29,6 +41,11 @@ typedef struct bridge_thread_options {
       second for more when this is over: which is cheaper, but what it keeps for
       each thread, and destroys when the thread ends, then outlives the join. */
   bool keep;
+  /** How much it counts. */
+  bridge_priority priority;
+  /** The processors that it may run on, one bit for each of the first 64, the
+      lowest for number 0; 0 for all. */
+  uint64_t affinity;
 } bridge_thread_options;
 
 #define BRIDGE_THREAD_OPTIONS_VERSION 2
@@ -50,7 +67,10 @@ BRIDGE_API void bridge_thread_options_init(bridge_thread_options *options);
  * @param user      handed to @p body
  * @param options   copied; NULL for the defaults
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ENOMEM;
- *         BRIDGE_ESYSTEM if the system has no thread left
+ *         BRIDGE_ESYSTEM if the system has no thread left, or refuses the
+ *         priority (errno is EPERM or EACCES) or the processors (EINVAL: none of
+ *         them is there): then nothing has run; BRIDGE_EUNSUPPORTED where it
+ *         does not have them
  *
  * @threadsafety Any thread.
  */

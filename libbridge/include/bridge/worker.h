@@ -6,6 +6,7 @@
 #include <bridge/queue.h>
 #include <bridge/state.h>
 #include <bridge/status.h>
+#include <bridge/thread.h>
 #include <bridge/waker.h>
 
 #include <stdbool.h>
@@ -83,6 +84,14 @@ typedef struct bridge_worker_options {
   /** Where its records go, retained, as bridge_set_log_queue; NULL for the logger
       of the process. */
   bridge_queue *log;
+  /** How much its thread counts. */
+  bridge_priority priority;
+  /** The processors of its thread, as bridge_thread_options; 0 for all. */
+  uint64_t affinity;
+  /** When the inbox has no room: BRIDGE_QUEUE_BLOCK waits for it as long as the
+      call says, BRIDGE_QUEUE_FAIL never does.  Requests that were let in are not
+      dropped: BRIDGE_QUEUE_DROP_OLDEST is BRIDGE_EUNSUPPORTED. */
+  bridge_queue_policy inbox_full;
 } bridge_worker_options;
 
 #define BRIDGE_WORKER_OPTIONS_VERSION 2
@@ -107,7 +116,8 @@ BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
  * @param[out] error         more about a failure; may be NULL
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ESYNTAX;
  *         BRIDGE_ENOTFOUND (no such file or library); BRIDGE_ETYPE (an argument
- *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ESYSTEM
+ *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ESYSTEM, also if
+ *         the system refuses the priority or the processors; BRIDGE_EUNSUPPORTED
  *
  * @threadsafety Any thread.
  */

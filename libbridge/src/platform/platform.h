@@ -52,6 +52,11 @@ void bridge__native_detach(bridge__native_thread *thread);
 /* Name the calling thread, as far as the system takes it. */
 void bridge__native_name(const char *name);
 unsigned bridge__native_cores(void);
+/* Of the calling thread: -2 idle, -1 low, 1 high; the processors by number, the
+   lowest bit first.  BRIDGE_ESYSTEM with errno where the system refuses,
+   BRIDGE_EUNSUPPORTED where it cannot. */
+bridge_status bridge__native_priority(int priority);
+bridge_status bridge__native_affinity(uint64_t mask);
 
 /* Call `hook` when the calling thread ends; the same hook for all threads. */
 void bridge__at_thread_exit(void (*hook)(void));

@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "thread/kept.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define STACK_DEFAULT ((size_t)1024 * 1024)
@@ -32,6 +33,11 @@ struct bridge_thread {
   bridge__mutex mutex;
   bridge__condition changed; /* finished or fate */
   fate fate;                 /* guarded by mutex */
+  bridge_priority priority;
+  uint64_t affinity;
+  bool settled;           /* guarded by mutex: whether these are as wanted */
+  bridge_status settling; /* guarded by mutex: how that went */
+  int code;               /* guarded by mutex: errno of it */
 };
 
 static _Thread_local bridge_thread *current;
@@ -66,6 +72,54 @@ void bridge_thread_options_init(bridge_thread_options *options)
   *options = (bridge_thread_options){.version = BRIDGE_THREAD_OPTIONS_VERSION};
 }
 
+static bool particular(const bridge_thread *thread)
+{
+  return thread->priority != BRIDGE_PRIORITY_NORMAL || thread->affinity != 0;
+}
+
+/* On the thread itself: have it scheduled as wanted, and tell the one who makes
+   it. */
+static bridge_status settle(bridge_thread *thread)
+{
+  bridge_status status = BRIDGE_OK;
+  if (thread->affinity != 0) {
+    status = bridge__native_affinity(thread->affinity);
+  }
+  if (status == BRIDGE_OK && thread->priority != BRIDGE_PRIORITY_NORMAL) {
+    status = bridge__native_priority((int)thread->priority);
+  }
+  bridge__mutex_lock(&thread->mutex);
+  thread->settled = true;
+  thread->settling = status;
+  thread->code = errno;
+  bridge__condition_broadcast(&thread->changed);
+  bridge__mutex_unlock(&thread->mutex);
+  return status;
+}
+
+static bridge_status wait_settled(bridge_thread *thread)
+{
+  bridge__mutex_lock(&thread->mutex);
+  while (!thread->settled) {
+    bridge__condition_wait(&thread->changed, &thread->mutex, INT64_MAX);
+  }
+  bridge_status status = thread->settling;
+  int code = thread->code;
+  bridge__mutex_unlock(&thread->mutex);
+  if (status != BRIDGE_OK) {
+    bridge_thread_join(thread, -1); /* it has only to return */
+    errno = code;
+  }
+  return status;
+}
+
+static void work(bridge_thread *thread)
+{
+  if (!particular(thread) || settle(thread) == BRIDGE_OK) {
+    thread->body(thread->user);
+  }
+}
+
 static void run(void *user)
 {
   bridge_thread *thread = user;
@@ -73,7 +127,7 @@ static void run(void *user)
   if (thread->name[0] != '\0' || thread->kept) {
     bridge__native_name(thread->name);
   }
-  thread->body(thread->user);
+  work(thread);
   current = NULL;
   if (thread->kept) {
     bridge__kept_offer();
@@ -146,6 +200,25 @@ static bridge_status start(bridge_thread *thread, size_t stack_size)
   return status;
 }
 
+/* Keeps errno, which says why the system refused. */
+static bridge_status settled_or_gone(bridge_thread *thread)
+{
+  bridge__interrupt *interrupt = bridge__interrupt_bind(NULL);
+  bridge_status status = wait_settled(thread);
+  bridge__interrupt_bind(interrupt);
+  if (status != BRIDGE_OK) {
+    int code = errno;
+    bridge__release(thread);
+    errno = code;
+  }
+  return status;
+}
+
+static bool known(bridge_priority priority)
+{
+  return priority >= BRIDGE_PRIORITY_IDLE && priority <= BRIDGE_PRIORITY_HIGH;
+}
+
 bridge_status bridge_thread_create(bridge_thread **out,
                                    bridge_thread_main *body,
                                    void *user,
@@ -162,6 +235,9 @@ bridge_status bridge_thread_create(bridge_thread **out,
     }
     chosen = *options;
   }
+  if (!known(chosen.priority)) {
+    return BRIDGE_EINVAL;
+  }
   bridge_thread *thread = NULL;
   bridge_status status = make(&thread, chosen.name);
   if (status != BRIDGE_OK) {
@@ -169,8 +245,14 @@ bridge_status bridge_thread_create(bridge_thread **out,
   }
   thread->body = body;
   thread->user = user;
-  thread->kept = chosen.keep;
+  thread->priority = chosen.priority;
+  thread->affinity = chosen.affinity;
+  /* A system that lowers a priority does not give it back. */
+  thread->kept = chosen.keep && !particular(thread);
   status = start(thread, chosen.stack_size);
+  if (status == BRIDGE_OK && particular(thread)) {
+    status = settled_or_gone(thread);
+  }
   if (status == BRIDGE_OK) {
     *out = thread;
   }

@@ -146,7 +146,7 @@ static bridge_status post(bridge_worker *worker,
 {
   bridge_message *message = *request;
   bridge__envelope before = message->envelope;
-  if (worker == bridge_worker_current() ||
+  if (worker == bridge_worker_current() || worker->inbox_fails ||
       bridge__worker_stepped_here(worker)) {
     timeout_ms = 0; /* nobody else would ever make room */
   }

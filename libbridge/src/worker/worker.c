@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,18 +143,38 @@ static bridge_status make_locks(bridge_worker *worker)
   return status;
 }
 
+static bridge_error *refused(const bridge_worker_options *options,
+                             bridge_status status)
+{
+  bool particular =
+      options->priority != BRIDGE_PRIORITY_NORMAL || options->affinity != 0;
+  if (!particular ||
+      (status != BRIDGE_ESYSTEM && status != BRIDGE_EUNSUPPORTED)) {
+    return NULL;
+  }
+  int code = errno;
+  return bridge__error_format(
+      status, "the system refuses the priority %d, or the processors %#llx: %s",
+      (int)options->priority, (unsigned long long)options->affinity,
+      status == BRIDGE_ESYSTEM ? strerror(code) : bridge_status_text(status));
+}
+
 static bridge_status start_thread(bridge_worker *worker,
-                                  const bridge_worker_options *options)
+                                  const bridge_worker_options *options,
+                                  bridge_error **error)
 {
   bridge_thread_options thread;
   bridge_thread_options_init(&thread);
   thread.name = worker->name;
   thread.stack_size = options->stack_size;
+  thread.priority = options->priority;
+  thread.affinity = options->affinity;
   thread.keep = true;
   bridge_worker_retain(worker); /* the thread's */
   bridge_status status = bridge_thread_create(
       &worker->thread, bridge__worker_thread, worker, &thread);
   if (status != BRIDGE_OK) {
+    *error = refused(options, status);
     bridge_worker_release(worker);
   }
   return status;
@@ -170,7 +191,16 @@ static bridge_status check_options(const bridge_worker_options *options)
   bool known = options->drive == BRIDGE_DRIVE_THREAD ||
                options->drive == BRIDGE_DRIVE_HOST;
   bool one_chunk = options->source == NULL || options->file == NULL;
-  return known && one_chunk ? BRIDGE_OK : BRIDGE_EINVAL;
+  bool threaded =
+      options->drive == BRIDGE_DRIVE_THREAD ||
+      (options->priority == BRIDGE_PRIORITY_NORMAL && options->affinity == 0);
+  bool policy = options->inbox_full >= BRIDGE_QUEUE_BLOCK &&
+                options->inbox_full <= BRIDGE_QUEUE_DROP_OLDEST;
+  if (!known || !one_chunk || !threaded || !policy) {
+    return BRIDGE_EINVAL;
+  }
+  return options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST ? BRIDGE_EUNSUPPORTED
+                                                         : BRIDGE_OK;
 }
 
 static bridge_status make_parts(bridge_worker *worker,
@@ -189,7 +219,7 @@ static bridge_status make_parts(bridge_worker *worker,
     status = make_state(worker, options, arguments, error);
   }
   if (status == BRIDGE_OK && worker->drive == BRIDGE_DRIVE_THREAD) {
-    status = start_thread(worker, options);
+    status = start_thread(worker, options, error);
   }
   return status;
 }
@@ -212,6 +242,7 @@ static bridge_status create(bridge_worker **out,
   /* A number, and nothing else. */
   worker->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
   worker->drive = options->drive;
+  worker->inbox_fails = options->inbox_full == BRIDGE_QUEUE_FAIL;
   worker->driver.handlers = LUA_NOREF;
   status = make_parts(worker, options, arguments, error);
   if (status == BRIDGE_OK) {

@@ -103,6 +103,7 @@ struct bridge_worker {
   uint64_t id;
   char *name;
   bridge_drive drive;
+  bool inbox_fails; /* at once, when it is full */
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
