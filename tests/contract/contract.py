@@ -108,7 +108,7 @@ def check_parameters(text, match):
 def check_order_of_words(headers):
     """Names are bridge_<noun>_..., where the noun is a header's name."""
     nouns = {header.stem for header in headers} | {
-        "set", "trim", "version", "reader", "answer", "cores", "value", "handle",
+        "set", "run", "trim", "version", "reader", "answer", "cores", "value", "handle",
     }
     return [
         f"{header.name}: {match['name']} begins with no noun of ours"

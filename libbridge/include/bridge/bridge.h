@@ -23,6 +23,7 @@
  */
 
 #include <bridge/buffer.h>
+#include <bridge/chunk.h>
 #include <bridge/error.h>
 #include <bridge/export.h>
 #include <bridge/log.h>
