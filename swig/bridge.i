@@ -64,6 +64,16 @@
 %constant int QUEUE_FAIL = BRIDGE_QUEUE_FAIL;
 %constant int QUEUE_DROP_OLDEST = BRIDGE_QUEUE_DROP_OLDEST;
 
+%constant int LOG_DEBUG = BRIDGE_LOG_DEBUG;
+%constant int LOG_INFO = BRIDGE_LOG_INFO;
+%constant int LOG_WARNING = BRIDGE_LOG_WARNING;
+%constant int LOG_ERROR = BRIDGE_LOG_ERROR;
+
+%constant int PRIORITY_IDLE = BRIDGE_PRIORITY_IDLE;
+%constant int PRIORITY_LOW = BRIDGE_PRIORITY_LOW;
+%constant int PRIORITY_NORMAL = BRIDGE_PRIORITY_NORMAL;
+%constant int PRIORITY_HIGH = BRIDGE_PRIORITY_HIGH;
+
 %constant int DRIVE_THREAD = BRIDGE_DRIVE_THREAD;
 %constant int DRIVE_HOST = BRIDGE_DRIVE_HOST;
 
@@ -108,6 +118,27 @@ static bridge_worker *current(void)
 static bool cancelled(void)
 {
   return bridge_worker_cancelled();
+}
+%}
+
+/* ---- The logger ----------------------------------------------------------- */
+
+%inline %{
+/* Where records go, or stderr. */
+static bridge_status set_log_queue(bridge_queue *log)
+{
+  return bridge_set_log_queue(log);
+}
+
+static bridge_status set_log_level(int log_level)
+{
+  return bridge_set_log_level((bridge_log_level)log_level);
+}
+
+/* As the worker whose script is running, if any. */
+static bridge_status log_text(int log_level, const void *data, size_t size)
+{
+  return bridge_log((bridge_log_level)log_level, (const char *)data, size);
 }
 %}
 
@@ -273,6 +304,10 @@ struct bridge_worker {};
                 size_t memory_limit,
                 bool binary_chunks,
                 bool tracebacks,
+                bridge_queue *log,
+                int inbox_full,
+                int priority,
+                uint64_t affinity,
                 bridge_message **arguments,
                 bridge_error **error,
                 bridge_status *failure)
@@ -299,6 +334,10 @@ struct bridge_worker {};
     options.inbox_items = inbox_items;
     options.inbox_bytes = inbox_bytes;
     options.stack_size = stack_size;
+    options.log = log;
+    options.inbox_full = (bridge_queue_policy)inbox_full;
+    options.priority = (bridge_priority)priority;
+    options.affinity = affinity;
     options.state = &state;
 
     bridge_worker *worker = NULL;

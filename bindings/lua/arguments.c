@@ -9,6 +9,10 @@ const char *const bridge__face_waker_kinds[] = {
     "default", "eventfd", "pipe", "udp", "condition", "callback", NULL};
 const char *const bridge__face_policies[] = {"block", "fail", "drop_oldest",
                                              NULL};
+const char *const bridge__face_log_levels[] = {"debug", "info", "warning",
+                                               "error", NULL};
+const char *const bridge__face_priorities[] = {"idle", "low", "normal", "high",
+                                               NULL};
 const char *const bridge__face_drives[] = {"thread", "host", NULL};
 const char *const bridge__face_phases[] = {"running", "serving", "stopping",
                                            "ended",   "lost",    NULL};

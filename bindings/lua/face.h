@@ -77,6 +77,8 @@ extern const char *const bridge__face_waker_kinds[];
 extern const char *const bridge__face_policies[];
 extern const char *const bridge__face_drives[];
 extern const char *const bridge__face_phases[];
+extern const char *const bridge__face_log_levels[];
+extern const char *const bridge__face_priorities[];
 
 /* ---- Results (failure.c): each returns how many values it pushed ----------- */
 

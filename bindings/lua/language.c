@@ -195,7 +195,39 @@ static int statuses(lua_State *L)
   return 1;
 }
 
+/* callable(table, f): the table, which calls f. */
+static int callable(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_createtable(L, 0, 1);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "__call");
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+/* joined(...): the values as texts, with blanks between them. */
+static int joined(lua_State *L)
+{
+  int count = lua_gettop(L);
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) {
+      luaL_addchar(&text, ' ');
+    }
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&text);
+  }
+  luaL_pushresult(&text);
+  return 1;
+}
+
 const luaL_Reg bridge__face_language[] = {
+    {"callable", callable},
+    {"joined", joined},
     {"raise", raise_error},
     {"type_of", type_of},
     {"unknown_key", unknown_key},

@@ -64,6 +64,49 @@ function bridge.trim()
   core.trim()
 end
 
+-- ---- Values -----------------------------------------------------------------
+
+--- What stands for nothing within tables, where nil would mean that there is no
+-- value: Python's None in lists and dicts.  It counts as true.  (It is the light
+-- userdata NULL, as that of other libraries.)
+bridge.null = core.null
+
+--- Let a table cross as an array, also if it is empty or has holes: as long as its
+-- field `n` says, or up to its last element.  Returns the table, marked by a
+-- metatable.
+function bridge.array(list)
+  if type_of(list) ~= "table" then
+    raise(2, "bridge.array: a table expected, got " .. type_of(list))
+  end
+  return core.mark(list, false)
+end
+
+--- Let a table cross as a map, also if its keys are 1 to n or if it is empty.
+function bridge.map(pairs)
+  if type_of(pairs) ~= "table" then
+    raise(2, "bridge.map: a table expected, got " .. type_of(pairs))
+  end
+  return core.mark(pairs, true)
+end
+
+--- Let objects of a class cross under a name, in both directions.
+--
+-- The class is a metatable.  If it has `__bridge_pack(object) -> values...`, what
+-- that gives crosses, and `__bridge_unpack(values...) -> object` of the class that
+-- has the name where it arrives makes the object again; else the table itself
+-- crosses, and gets that class as its metatable.  A class may name a module by
+-- `__bridge_module`, which is required where the name is not known.
+-- bridge.register(name) forgets the name.
+function bridge.register(name, class)
+  if type_of(name) ~= "string" or name == "" then
+    raise(2, "bridge.register: a name expected, got " .. type_of(name))
+  end
+  if class ~= nil and type_of(class) ~= "table" then
+    raise(2, "bridge.register: a class is a table, got " .. type_of(class))
+  end
+  core.register(name, class)
+end
+
 -- ---- Options ----------------------------------------------------------------
 
 -- What an option may be: each gives the text of what is wrong, or nothing.
@@ -132,6 +175,8 @@ local function one_of(names)
 end
 
 rules.full = one_of { "block", "fail", "drop_oldest" }
+rules.inbox_full = one_of { "block", "fail" }
+rules.priority = one_of { "idle", "low", "normal", "high" }
 rules.drive = one_of { "thread", "host" }
 rules.waker = one_of { "default", "eventfd", "pipe", "udp", "condition" }
 
@@ -139,6 +184,25 @@ function rules.queue_waker(value)
   if type_of(value) ~= "bridge.Waker" then
     local wrong = rules.waker(value)
     return wrong and wrong .. ", or a bridge.Waker"
+  end
+end
+
+function rules.queue(value)
+  if type_of(value) ~= "bridge.Queue" then
+    return "a bridge.Queue expected"
+  end
+end
+
+-- Numbers of processors, from 0 on.
+function rules.processors(value)
+  if type_of(value) ~= "table" or #value == 0 then
+    return "a list of processors' numbers expected"
+  end
+  for i = 1, #value do
+    local number = type_of(value[i]) == "number" and core.whole(value[i])
+    if not number or number < 0 or number > 63 then
+      return "numbers from 0 to 63 expected"
+    end
   end
 end
 
@@ -170,7 +234,8 @@ local worker_options = {
   chunk_name = "text", libraries = "libraries", path = "text", cpath = "text",
   memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
   stack_size = "size", drive = "drive", waker = "waker",
-  inbox_items = "size", inbox_bytes = "size",
+  inbox_items = "size", inbox_bytes = "size", inbox_full = "inbox_full",
+  log = "queue", priority = "priority", affinity = "processors",
 }
 
 -- The options as they were when they were checked: read once, past metamethods,
@@ -211,6 +276,14 @@ local function joined(libraries)
   return text
 end
 
+local function mask(processors)
+  local bits = 0
+  for i = 1, processors and #processors or 0 do
+    bits = bits | 1 << core.whole(processors[i])
+  end
+  return bits
+end
+
 local function worker_chunk(options)
   local source, file, chunk = options.source, options.file, options[1]
   local given = (source and 1 or 0) + (file and 1 or 0) + (chunk and 1 or 0)
@@ -241,7 +314,10 @@ end
 -- "math", "utf8", "debug": a list of names, or one string; print, type, pairs and
 -- their like are in "base"), path, cpath, memory_limit (bytes),
 -- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
--- inbox_items, inbox_bytes.  What is left out has its default; memory_limit = 0
+-- inbox_items, inbox_bytes, inbox_full ("block" or "fail"), log (a queue for its
+-- records), priority ("idle", "low", "normal" or "high", of its thread), affinity (a
+-- list of the processors that its thread may use, from 0 on); where the system
+-- refuses these two, no worker is made.  What is left out has its default; memory_limit = 0
 -- is no limit, the other sizes are at least 1.
 --
 -- There is no option for C modules to preload: an opener is a C function, and only
@@ -270,7 +346,8 @@ function bridge.worker(chunk, ...)
     options.inbox_items or 0, options.inbox_bytes or 0, options.stack_size or 0,
     joined(options.libraries), options.path, options.cpath,
     options.memory_limit or 0, options.binary_chunks or false,
-    options.tracebacks ~= false, message)
+    options.tracebacks ~= false, options.log, options.inbox_full or "block",
+    options.priority or "normal", mask(options.affinity), message)
 end
 
 -- worker.name, worker.id: fields.
@@ -537,6 +614,56 @@ end
 --- For cqueues: wait for reading.
 function Waker.events()
   return "r"
+end
+
+-- ---- Log --------------------------------------------------------------------
+
+local levels = { "debug", "info", "warning", "error" }
+local is_level = one_of(levels)
+
+local function log(level, ...)
+  local wrong = is_level(level)
+  if wrong then
+    raise(3, "bridge.log: " .. wrong)
+  end
+  return core.log_text(level, core.joined(...))
+end
+
+--- Log the values, as texts with blanks between them: bridge.log("info", ...), or
+-- bridge.log.info(...), and so on.  Of a worker that says too much some are left
+-- out, and counted.
+bridge.log = core.callable({}, function(_, level, ...)
+  return log(level, ...)
+end)
+
+for i = 1, #levels do
+  bridge.log[levels[i]] = function(...)
+    return log(levels[i], ...)
+  end
+end
+
+--- Say which queue gets the records of all workers; nil is stderr, a line for each.
+-- A record is one table { level, text, worker, id, time, suppressed, error }, where
+-- `error` is a table as a failed call gives it.  It comes through a queue, since
+-- what is logged is logged on other threads than the one that your state is on:
+-- read it with queue:pop or in a loop over queue:values(), here or in a worker.
+-- Records that find the queue full are left out, and counted in `suppressed`.
+function bridge.set_logger(queue)
+  local wrong = queue ~= nil and rules.queue(queue)
+  if wrong then
+    raise(2, "bridge.set_logger: " .. wrong .. ", or nil")
+  end
+  return core.set_log_queue(queue)
+end
+
+--- Leave out what matters less than "debug", "info" (the default), "warning" or
+-- "error".
+function bridge.set_log_level(level)
+  local wrong = is_level(level)
+  if wrong then
+    raise(2, "bridge.set_log_level: " .. wrong)
+  end
+  return core.set_log_level(level)
 end
 
 -- ---- Inside and outside of workers ------------------------------------------

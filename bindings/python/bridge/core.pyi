@@ -146,6 +146,10 @@ class Worker:
         memory_limit: int,
         binary_chunks: bool,
         tracebacks: bool,
+        log: Queue | None,
+        inbox_full: int,
+        priority: int,
+        affinity: int,
         arguments: tuple[object, ...],
     ) -> None: ...
     def call_values(

@@ -116,6 +116,10 @@ class Worker(Handle[_core.Worker]):
                 size("memory", memory, SIZE_MAX),
                 flag("binary_chunks", binary_chunks),
                 flag("tracebacks", tracebacks),
+                None,
+                _core.QUEUE_BLOCK,
+                _core.PRIORITY_NORMAL,
+                0,
                 args,
             )
         )

@@ -27,9 +27,9 @@ typedef enum bridge_log_level {
 typedef struct bridge_log_record {
   /** How much it matters. */
   bridge_log_level level;
-  /** What happened, with a NUL behind it. */
+  /** What happened; there may be no NUL behind it. */
   const char *text;
-  /** Bytes of it, which may contain NULs. */
+  /** Bytes of it. */
   size_t size;
   /** The worker that it is about; "" if none. */
   const char *worker;

@@ -1,0 +1,113 @@
+-- The logger, as a Lua host sees it.
+package.path = arg[0]:gsub("[^/]*$", "?.lua") .. ";" .. package.path
+local check = require "check"
+local bridge = require "bridge"
+
+local records = bridge.queue()
+check.equal(bridge.set_logger(records), true)
+
+-- The host's own.
+check.equal(bridge.log("warning", "one", 2, nil, true), true)
+local record = records:pop(10)
+check.equal(record.level, "warning")
+check.equal(record.text, "one 2 nil true")
+check.equal(record.worker, "")
+check.equal(record.id, 0)
+check.equal(record.suppressed, 0)
+check.equal(math.type(record.time), "float")
+check.equal(record.error, nil)
+bridge.log.info()
+check.equal(records:pop(10).text, "")
+
+-- Levels.
+check.equal(bridge.log.debug "not told", true)
+check.equal(bridge.set_log_level "debug", true)
+bridge.log.debug "told"
+check.equal(records:pop(10).text, "told")
+check.equal(bridge.set_log_level "info", true)
+
+-- Misuse.
+check.raises('bridge.log: one of "debug", "info", "warning", "error" expected',
+             bridge.log, "loud", "x")
+check.raises("bridge.set_log_level: one of", bridge.set_log_level, "loud")
+check.raises("bridge.set_logger: a bridge.Queue expected, or nil",
+             bridge.set_logger, print)
+check.raises("option 'log': a bridge.Queue expected", bridge.worker,
+             { "return 1", log = true })
+check.raises("broken", bridge.log.info,
+             setmetatable({}, { __tostring = function() error "broken" end }))
+
+-- A worker's.
+do
+  local w <close> = bridge.worker({ [[
+    local bridge = require "bridge"
+    bridge.log.error("inside", ...)
+    bridge.serve { fail = function(t) error(t) end }
+  ]], name = "talker" }, 7)
+  record = records:pop(10)
+  check.equal(record.text, "inside 7")
+  check.equal(record.worker, "talker")
+  check.equal(record.id, w.id)
+  w:send("fail", { code = 5 })
+  record = records:pop(10)
+  check.equal(record.level, "error")
+  check.equal(record.error.value, { code = 5 })
+  check.equal(record.error.code, "ESCRIPT")
+  check.truthy(record.error.traceback:find("in talker", 1, true))
+end
+
+-- One with a queue of its own.
+do
+  local own = bridge.queue()
+  local w = bridge.worker { "error 'mine'", log = own, name = "own" }
+  w:close()
+  w = nil
+  collectgarbage()
+  check.truthy(own:pop(10).text:find("mine", 1, true))
+end
+
+-- Logs can be read by a worker.
+do
+  local out = bridge.queue()
+  local reader <close> = bridge.worker(function(q, back)
+    for r in q:values() do
+      back:push(r.text)
+    end
+  end, records, out)
+  bridge.log.info "to the reader"
+  check.equal(out:pop(10), "to the reader")
+  records:close()
+  check.equal(bridge.set_logger(), true)
+end
+
+-- Priority and processors.
+do
+  local first = 0
+  for i = 63, 0, -1 do
+    local w = bridge.worker { "return 1", affinity = { i } }
+    if w then
+      first = i
+      check.equal(w:join(), 1)
+    end
+  end
+  local w = check.truthy(bridge.worker {
+    "return 2", priority = "low", affinity = { first } })
+  check.raises("one of", bridge.worker, { "", priority = "low!" })
+  check.raises("numbers from 0 to 63", bridge.worker, { "", affinity = { 64 } })
+  check.raises("a list of processors", bridge.worker, { "", affinity = {} })
+  check.failed("EINVAL", bridge.worker { "return 1", priority = "low",
+                                         drive = "host" })
+end
+
+-- A full inbox.
+do
+  local gate = bridge.queue()
+  local w <close> = bridge.worker({ "(...):pop() require'bridge'.serve{}",
+                                    inbox_items = 1, inbox_full = "fail" }, gate)
+  check.equal(w:send("a"), true)
+  check.failed("EFULL", w:send("b"))
+  check.failed("EFULL", w:send_timeout(10, "b"))
+  gate:push()
+end
+
+check.done()
