@@ -521,6 +521,17 @@ TEST(KeptThread, ServesTheNextOneAndThenEnds)
   EXPECT_TRUE(support::soon([&] { return living_threads() <= before; }));
 }
 
+TEST(KeptThread, EndsWhenMemoryIsTrimmed)
+{
+  EXPECT_TRUE(support::soon([] { return living_threads() <= 2; }));
+  const size_t before = living_threads();
+  const pid_t served = serve_once(keeping());
+  bridge_trim();
+  EXPECT_NE(serve_once(keeping()), served);
+  bridge_trim();
+  EXPECT_TRUE(support::soon([&] { return living_threads() <= before; }));
+}
+
 TEST(KeptThread, ServesOneAtATime)
 {
   const bridge_thread_options options = keeping();

@@ -44,7 +44,7 @@ bridge_set_allocator(const bridge_allocator *allocator);
 /**
  * Give recycled memory back: to the allocator what the calling thread keeps for
  * its next messages, and what threads that ended have left; to the system the pages
- * that Lua states have left.
+ * that Lua states have left, and the threads that wait for another worker.
  *
  * @threadsafety Any thread.
  */

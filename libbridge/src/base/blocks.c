@@ -7,6 +7,8 @@
 #include "base/pages.h"
 #include "platform/platform.h"
 
+#include <stdatomic.h>
+
 enum {
   MAGAZINE = 64, /* blocks of a full magazine: 16 KiB */
   /* Magazines that wait for a thread: as many messages as a queue holds, so that
@@ -99,7 +101,7 @@ static void watch(void)
     return;
   }
   mine.watched = true;
-  bridge__at_thread_exit(leave_thread);
+  bridge__at_thread_exit(BRIDGE__EXIT_BLOCKS, leave_thread);
   bridge__at_fork(BRIDGE__FORK_BLOCKS, lock_depot, unlock_depot);
 }
 
@@ -153,8 +155,23 @@ void bridge__block_put(void *old)
   mine.loaded.count++;
 }
 
+typedef void trim_hook(void);
+
+static _Atomic(trim_hook *) at_trim; /* each call stores the same */
+
+void bridge__at_trim(void (*hook)(void))
+{
+  /* Publishes nothing but a function. */
+  atomic_store_explicit(&at_trim, hook, memory_order_relaxed);
+}
+
 void bridge_trim(void)
 {
+  /* Takes nothing but a function. */
+  trim_hook *hook = atomic_load_explicit(&at_trim, memory_order_relaxed);
+  if (hook != NULL) {
+    hook();
+  }
   if (!BRIDGE_RECYCLE) {
     return; /* nothing was ever kept, and no fork is watched for */
   }

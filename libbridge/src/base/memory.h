@@ -33,4 +33,7 @@ bool bridge__multiply(size_t a, size_t b, size_t *out);
 void *bridge__block_get(void);
 void bridge__block_put(void *block);
 
+/* Have bridge_trim call this, too; the same hook for all. */
+void bridge__at_trim(void (*hook)(void));
+
 #endif

@@ -51,6 +51,8 @@ static void enter(void)
   }
 }
 
+static void end_waiting(void);
+
 /* Wants the mutex. */
 static void offer(keeper *self)
 {
@@ -60,6 +62,7 @@ static void offer(keeper *self)
     self->waits = true;
     first = self;
     waiting++;
+    bridge__at_trim(end_waiting);
   }
 }
 
@@ -71,6 +74,16 @@ static keeper *take(keeper **link)
   taken->waits = false;
   waiting--;
   return taken;
+}
+
+/* For bridge_trim. */
+static void end_waiting(void)
+{
+  enter();
+  while (first != NULL) {
+    bridge__condition_signal(&take(&first)->given);
+  }
+  unlock_kept();
 }
 
 static void withdraw(keeper *self)
