@@ -50,50 +50,12 @@ static const char *name_of(bridge_handle_kind kind)
   return NULL;
 }
 
-static void *retain(bridge_handle_kind kind, void *handle)
-{
-  switch ((int)kind) {
-  case BRIDGE_HANDLE_BUFFER:
-    return bridge_buffer_retain(handle);
-  case BRIDGE_HANDLE_QUEUE:
-    return bridge_queue_retain(handle);
-  case BRIDGE_HANDLE_WAKER:
-    return bridge_waker_retain(handle);
-  case BRIDGE_HANDLE_THREAD:
-    return bridge_thread_retain(handle);
-  case BRIDGE_HANDLE_WORKER:
-    return bridge_worker_retain(handle);
-  case BRIDGE_HANDLE_ERROR:
-    return bridge_error_retain(handle);
-  default:
-    return NULL;
-  }
-}
-
 static void release(bridge_handle_kind kind, void *handle)
 {
-  switch ((int)kind) {
-  case BRIDGE_HANDLE_BUFFER:
-    bridge_buffer_release(handle);
-    break;
-  case BRIDGE_HANDLE_QUEUE:
-    bridge_queue_release(handle);
-    break;
-  case BRIDGE_HANDLE_WAKER:
-    bridge_waker_release(handle);
-    break;
-  case BRIDGE_HANDLE_THREAD:
-    bridge_thread_release(handle);
-    break;
-  case BRIDGE_HANDLE_WORKER:
-    bridge_worker_release(handle);
-    break;
-  case BRIDGE_HANDLE_ERROR:
-    bridge_error_release(handle);
-    break;
-  default:
+  if (kind == BRIDGE__FACE_MESSAGE) {
     bridge_message_release(handle);
-    break;
+  } else {
+    bridge_handle_release(handle);
   }
 }
 
@@ -223,7 +185,7 @@ static void push(lua_State *L, bridge_handle_kind kind, void *handle)
   }
   luaL_checkstack(L, 3, NULL);
   object *made = push_empty(L, kind);
-  made->handle = retain(kind, handle);
+  made->handle = bridge_handle_retain(handle);
 }
 
 static int give(lua_State *L)
@@ -417,8 +379,7 @@ void bridge__face_objects(lua_State *L)
 
 void bridge__face_ready(lua_State *L)
 {
-  lua_pushlightuserdata(L, (void *)&handles);
-  lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  bridge__set_handles(L, &handles);
 }
 
 void bridge__face_methods(lua_State *L, bridge_handle_kind kind)

@@ -27,6 +27,8 @@ int bridge__face_open(lua_State *L)
   bridge__face_generated(L);
   luaL_setfuncs(L, bridge__face_functions, 0);
   luaL_setfuncs(L, bridge__face_language, 0);
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
 
   lua_newtable(L);
   add_methods(L, "Buffer", BRIDGE_HANDLE_BUFFER, bridge__face_buffer_methods);

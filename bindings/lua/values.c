@@ -524,6 +524,8 @@ static int pack_message(lua_State *L)
 
 const luaL_Reg bridge__face_functions[] = {
     {"pack", pack_message},
+    {"register", bridge__register},
+    {"mark", bridge__mark},
     {NULL, NULL},
 };
 

@@ -165,6 +165,8 @@ int bridge__py_handle(PyObject *object, bridge_handle_kind *kind, void **out);
 
 /* The object of the face for a handle; takes a reference of its own. */
 PyObject *bridge__py_wrap(bridge_handle_kind kind, void *handle);
+/* Whether it can. */
+bool bridge__py_has_class(bridge_handle_kind kind);
 
 /* The buffer within a Buffer, borrowed; NULL with an exception. */
 bridge_buffer *bridge__py_buffer_of(PyObject *self);

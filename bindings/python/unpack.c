@@ -144,8 +144,7 @@ static PyObject *make_value(unpacker *self, const bridge_value *value)
   case BRIDGE_TYPE_REFERENCE:
     return made_before(self, value->as.index);
   case BRIDGE_TYPE_HANDLE:
-    if (value->kind != BRIDGE_HANDLE_THREAD &&
-        value->kind != BRIDGE_HANDLE_ERROR) {
+    if (bridge__py_has_class((bridge_handle_kind)value->kind)) {
       return bridge__py_wrap((bridge_handle_kind)value->kind,
                              value->as.pointer);
     }

@@ -94,6 +94,16 @@ bridge_status write_function(bridge_message *m)
   return bridge_message_end(m);
 }
 
+bridge_status write_object(bridge_message *m)
+{
+  TRY(bridge_message_set_limit(m, 1 << 20));
+  TRY(bridge_message_begin_object(m, BRIDGE_TYPE_OBJECT, 1));
+  TRY(bridge_message_write_string(m, "class", 5));
+  TRY(bridge_message_write_nil(m));
+  TRY(bridge_message_write_null(m));
+  return bridge_message_end(m);
+}
+
 bridge_status write_slots(bridge_message *m, bridge_buffer *buffer)
 {
   for (int i = 0; i < 20; i++) {
@@ -123,10 +133,13 @@ public:
     TRY(bridge_message_write_extension(m, 16, "extension", 9));
     TRY(bridge_message_write_globals(m));
     TRY(write_function(m));
+    TRY(write_object(m));
     size_t place = bridge_message_size(m);
     TRY(write_slots(m, buffer));
     TRY(bridge_message_clone(copy.out(), m));
     EXPECT_EQ(bridge_message_slot_count(copy), 61u);
+    bridge_handle_release(
+        bridge_handle_retain(static_cast<bridge_buffer *>(buffer)));
     return bridge_message_truncate(m, place);
   }
 };

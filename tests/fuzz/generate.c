@@ -97,8 +97,29 @@ static void put_extension(input *in)
   put_noise(in, size);
 }
 
+/* Null, which may come from anywhere; and objects, which may not. */
+static void put_own(input *in)
+{
+  put(in, 0xc7);
+  if (below(4) > 0) {
+    put(in, 0);
+    put(in, 6);
+    return;
+  }
+  put(in, 4);
+  put(in, 7 + (unsigned)below(2));
+  put(in, 0x93);
+  put(in, 0xa0);
+  put(in, 0xc0);
+  put(in, 0x90);
+}
+
 static void put_reference(input *in)
 {
+  if (below(2) == 0) {
+    put_own(in);
+    return;
+  }
   put(in, 0xd4);
   put(in, 1);
   put(in, (unsigned)below(3));

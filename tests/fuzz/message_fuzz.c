@@ -60,7 +60,9 @@ static bool read_all(const bridge_message *message)
   while ((status = bridge_reader_next(&reader, &value)) == BRIDGE_OK) {
     touch(&value);
     writable = writable && value.type != BRIDGE_TYPE_UNSIGNED;
-    require(value.type < BRIDGE_TYPE_FUNCTION, "only ours may have this type");
+    require(value.type < BRIDGE_TYPE_FUNCTION ||
+                value.type == BRIDGE_TYPE_NULL,
+            "only ours may have this type");
   }
   require(status == BRIDGE_EEMPTY, "what was taken cannot be read");
   return writable;
@@ -135,6 +137,8 @@ static bridge_status write_scalar(bridge_message *message,
   switch (value->type) {
   case BRIDGE_TYPE_NIL:
     return bridge_message_write_nil(message);
+  case BRIDGE_TYPE_NULL:
+    return bridge_message_write_null(message);
   case BRIDGE_TYPE_BOOLEAN:
     return bridge_message_write_boolean(message, value->as.boolean);
   case BRIDGE_TYPE_INTEGER:

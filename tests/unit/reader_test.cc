@@ -213,7 +213,8 @@ TEST_F(ReaderTest, ChecksItsArguments)
   EXPECT_EQ(BRIDGE_EINVAL,
             bridge_reader_handle(&reader, BRIDGE_HANDLE_NONE, &handle));
   EXPECT_EQ(BRIDGE_EINVAL,
-            bridge_reader_handle(&reader, (bridge_handle_kind)7, &handle));
+            bridge_reader_handle(
+                &reader, (bridge_handle_kind)BRIDGE_HANDLE_KINDS, &handle));
 }
 
 TEST_F(ReaderTest, WantsAFinishedMessage)

@@ -869,8 +869,7 @@ const bridge__handles boxes = {push_box, get_box};
 
 TEST_F(Host, HandlesCrossByTheModulesHooks)
 {
-  lua_pushlightuserdata(L_, const_cast<bridge__handles *>(&boxes));
-  lua_setfield(L_, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  bridge__set_handles(L_, &boxes);
   bridge_buffer *buffer = nullptr;
   ASSERT_EQ(BRIDGE_OK, bridge_buffer_create(&buffer, 1));
   lua_newtable(L_);
@@ -888,8 +887,7 @@ TEST_F(Host, HandlesCrossByTheModulesHooks)
 
 TEST_F(Host, HandlesThatWereReleasedOrAreBusyCannotCross)
 {
-  lua_pushlightuserdata(L_, const_cast<bridge__handles *>(&boxes));
-  lua_setfield(L_, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  bridge__set_handles(L_, &boxes);
   push_box(L_, BRIDGE_HANDLE_BUFFER, nullptr);
   EXPECT_EQ(BRIDGE_ETYPE, bridge__pack(L_, 1, 1, message_));
   EXPECT_STREQ("argument 1: a handle that was released cannot cross",
@@ -919,8 +917,7 @@ const char meddling[] = "function meddle() "
 /* A table with handles, on top of the stack and the global t. */
 void MakeTableOfBoxes(lua_State *L, bridge_buffer *buffer)
 {
-  lua_pushlightuserdata(L, const_cast<bridge__handles *>(&boxes));
-  lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  bridge__set_handles(L, &boxes);
   lua_newtable(L);
   for (int i = 0; i < 40; i++) {
     lua_pushfstring(L, "k%d", i);

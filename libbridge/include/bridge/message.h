@@ -26,8 +26,11 @@ BRIDGE_BEGIN_DECLS
  *     3 globals     the table of globals of whichever state reads it
  *     4 slot        index into the table beside the bytes
  *     5 upvalue     index of an upvalue of this message, written earlier
+ *     6 null        nothing, where nil would mean that there is no value
+ *     7 object      an array: the name of a class, its module, values ...
+ *     8 instance    an array: the name of a class, its module, a table
  *
- * Containers (arrays, maps, functions) are numbered from 0 in the order in
+ * Containers (arrays, maps, functions, objects, instances) are numbered from 0 in the order in
  * which they begin; a reference may name one that has not ended, which makes a
  * cycle.  Upvalues are numbered in the same way on their own.
  */
@@ -65,7 +68,18 @@ typedef enum bridge_type {
   /** A handle of the bridge. */
   BRIDGE_TYPE_HANDLE = 14,
   /** A pointer that means something within this process only. */
-  BRIDGE_TYPE_POINTER = 15
+  BRIDGE_TYPE_POINTER = 15,
+  /** Lua's `bridge.null` where nil would be another value: at the top level, in an
+      upvalue, as a key.  Within arrays and as a value of a map nil itself means
+      it. */
+  BRIDGE_TYPE_NULL = 16,
+  /** `count` values follow: the name of a class (string), the module that knows it
+      (string or nil), then the values of which the class makes the object. */
+  BRIDGE_TYPE_OBJECT = 17,
+  /** `count` values follow, which are three: the name of a class (string), the
+      module that knows it (string or nil), and the array or map that becomes an
+      object of the class. */
+  BRIDGE_TYPE_INSTANCE = 18
 } bridge_type;
 
 /** What a handle is.  The numbers are part of the ABI. */
@@ -78,6 +92,9 @@ typedef enum bridge_handle_kind {
   BRIDGE_HANDLE_WORKER = 5,
   BRIDGE_HANDLE_ERROR = 6
 } bridge_handle_kind;
+
+/** All kinds are below. */
+#define BRIDGE_HANDLE_KINDS 32
 
 /** What a pointer is. */
 typedef enum bridge_pointer_kind {
@@ -102,7 +119,7 @@ typedef struct bridge_value {
     int64_t integer;
     uint64_t unsigned_integer;
     double number;
-    /** ARRAY, MAP, FUNCTION. */
+    /** ARRAY, MAP, FUNCTION, OBJECT, INSTANCE. */
     size_t count;
     /** REFERENCE, UPVALUE. */
     size_t index;
@@ -128,6 +145,27 @@ typedef struct bridge_value {
 /** For bridge_message_begin_*: the count is not known yet. */
 #define BRIDGE_COUNT_UNKNOWN SIZE_MAX
 
+/* ---- Handles ----------------------------------------------------------- */
+
+/**
+ * Take one more reference of a handle, whatever its kind.
+ *
+ * @param handle  a bridge_buffer *, bridge_queue *, ...; or NULL
+ * @return the handle
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void *bridge_handle_retain(void *handle);
+
+/**
+ * Drop a reference of a handle, whatever its kind.
+ *
+ * @param handle  a bridge_buffer *, bridge_queue *, ...; NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_handle_release(void *handle);
+
 /* ---- Messages ---------------------------------------------------------- */
 
 /**
@@ -148,7 +186,8 @@ BRIDGE_API bridge_status bridge_message_create(bridge_message **out,
  * MessagePack values, one after the other.
  *
  * All of it is checked here, so that reading it later cannot fail.  Functions,
- * slots and globals are refused: they mean something only within a process.
+ * slots, globals, objects and instances are refused: they mean something only
+ * within a process.
  * References are accepted if they name a container that has begun.
  *
  * @param[out] out  the message; the caller owns it
@@ -226,6 +265,19 @@ BRIDGE_API size_t bridge_message_count(const bridge_message *message);
  */
 BRIDGE_API size_t bridge_message_slot_count(const bridge_message *message);
 
+/**
+ * Let the message have no more bytes than so many: what is written beyond fails
+ * with BRIDGE_ELIMIT.
+ *
+ * @param message  the message
+ * @param size     at least 256; 0 for BRIDGE_SIZE_MAX, which is the most
+ * @return BRIDGE_OK; BRIDGE_EINVAL
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_message_set_limit(bridge_message *message,
+                                                  size_t size);
+
 /* ---- Writing ------------------------------------------------------------
    Every function appends one value, or fails and changes nothing.  Beside what
    each one says they return BRIDGE_EINVAL (NULL message, too many values for
@@ -237,6 +289,10 @@ BRIDGE_API size_t bridge_message_slot_count(const bridge_message *message);
 
 /** Append nil. @param message the message @threadsafety The owner's thread. */
 BRIDGE_API bridge_status bridge_message_write_nil(bridge_message *message);
+
+/** Append null, a value that stands for nothing and is not nil.
+ * @param message the message @threadsafety The owner's thread. */
+BRIDGE_API bridge_status bridge_message_write_null(bridge_message *message);
 
 /**
  * Append a boolean.
@@ -344,6 +400,21 @@ BRIDGE_API bridge_status bridge_message_begin_map(bridge_message *message,
  */
 BRIDGE_API bridge_status bridge_message_begin_function(bridge_message *message,
                                                        size_t upvalues);
+
+/**
+ * Begin an object: the name of its class comes next, as a string; then the module
+ * that knows the class, a string or nil; then the values.
+ *
+ * @param message  the message
+ * @param type     BRIDGE_TYPE_OBJECT; or BRIDGE_TYPE_INSTANCE, whose one value is
+ *                 an array or a map
+ * @param values   how many values will follow the name and the module
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_message_begin_object(bridge_message *message,
+                                                     bridge_type type,
+                                                     size_t values);
 
 /**
  * End the innermost open container.

@@ -32,3 +32,13 @@ void bridge__release(void *object)
     base->type->destroy(object);
   }
 }
+
+void *bridge_handle_retain(void *handle)
+{
+  return bridge__retain(handle);
+}
+
+void bridge_handle_release(void *handle)
+{
+  bridge__release(handle);
+}

@@ -2,9 +2,11 @@
 
    A table must not change while it is walked, so nothing of the script may run
    meanwhile, neither a metamethod nor a hook nor a finalizer: what could make one
-   run is done before.  All but values that hold nothing is packed in a protected
+   run is done before.  When the first object is met that packs itself, all is left
+   as it was, all such objects are asked (objects.c), and all is packed again.  All but values that hold nothing is packed in a protected
    call, so that whatever raises is a failure here.  Nesting uses a stack of frames
    and not the C stack, so that no table is too deep for it. */
+#include "lua/objects.h"
 #include "lua/path.h"
 #include "lua/values.h"
 
@@ -12,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What was written already: the address of a table, a function or an upvalue,
@@ -51,16 +54,33 @@ typedef struct seen {
   size_t next; /* the number of the next one */
 } seen;
 
+/* How often objects are asked, which may change what there is to be packed. */
+#define PLANS 8
+
+/* A table that is marked as an array may have so many holes, and as many more as
+   values. */
+#define HOLES 64
+
+/* Why it is packed once more. */
+typedef enum again {
+  ONCE,
+  BY_COUNT,  /* a table was taken for an array and is none: look at all keys */
+  PREPARED,  /* nothing is prepared to tell classes */
+  WITH_PLAN, /* an object wants to be asked */
+} again;
+
 /* A container that is being written.  Its values stand on the Lua stack above
    `top`: an element; or a key and its value; or an upvalue. */
 typedef struct frame {
   bridge_type kind;
-  int object; /* stack index of the table or function */
+  int object; /* stack index of the table or function, or row of the plan */
   int top;
   bool in_value; /* MAP: the key is written, its value comes next */
+  bool holes;    /* ARRAY: marked as one, nil is an element */
   lua_Integer at;
-  lua_Integer count;   /* MAP: of no use */
-  const char *upvalue; /* FUNCTION: the name of the current one */
+  lua_Integer count;    /* MAP: of no use */
+  const char *upvalue;  /* FUNCTION: the name of the current one */
+  const void *identity; /* OBJECT: whose values they are */
 } frame;
 
 typedef struct packer {
@@ -74,9 +94,7 @@ typedef struct packer {
   bool behind; /* the message had values before ours */
   size_t size; /* of the message, with those that were skipped */
   bridge_status status;
-  int top; /* of the stack, before */
   const void *globals;
-  const bridge__handles *handles;
   seen containers;
   seen upvalues;
   frame few[FRAMES_FEW];
@@ -84,13 +102,18 @@ typedef struct packer {
   bridge_buffer *frames_block; /* NULL for the few */
   size_t depth;
   size_t capacity;
-  bool careful; /* look at all keys before a table is taken for an array */
-  bool again;   /* one was taken for an array and is none: be careful */
+  size_t objects; /* how many of the containers are of that kind */
+  bool careful;   /* look at all keys before a table is taken for an array */
+  again again;
+  int plan;      /* its stack index, or 0 */
+  size_t values; /* in containers, so far */
+  bridge__value_limits limits;
   char *dump;
   bridge_buffer *dump_block;
   size_t dump_size;
   size_t dump_capacity;
   const char *reason; /* why a value cannot cross */
+  char text[80];      /* room for one that is put together */
 } packer;
 
 static bridge_status refuse(packer *p, const char *reason)
@@ -230,6 +253,7 @@ static bridge_status push_frame(packer *p,
   f->object = object;
   f->top = lua_gettop(p->L);
   f->in_value = false;
+  f->holes = false;
   f->at = 0;
   f->count = count;
   f->upvalue = NULL;
@@ -246,13 +270,35 @@ static bridge_status begun(packer *p,
   return status == BRIDGE_OK ? push_frame(p, kind, object, count) : status;
 }
 
-static bool deep_enough(packer *p)
+static bridge_status limit(packer *p, const char *format, size_t number)
 {
-  if (p->depth < BRIDGE_DEPTH_MAX) {
-    return false;
-  }
-  p->reason = "nested deeper than 1000";
-  return true;
+  snprintf(p->text, sizeof p->text, format, number);
+  p->reason = p->text;
+  return BRIDGE_ELIMIT;
+}
+
+static bridge_status go_deeper(packer *p)
+{
+  return p->depth < p->limits.depth
+             ? BRIDGE_OK
+             : limit(p, "nested deeper than %zu (depth_limit)",
+                     p->limits.depth);
+}
+
+/* There are so many more values, at least. */
+static bridge_status add_values(packer *p, size_t count)
+{
+  p->values += count;
+  return p->values <= p->limits.values
+             ? BRIDGE_OK
+             : limit(p, "more than %zu values (value_limit)", p->limits.values);
+}
+
+/* All is packed once more. */
+static bridge_status begin_again(packer *p, again why)
+{
+  p->again = why;
+  return BRIDGE_ETYPE;
 }
 
 /* ---- Tables ---- */
@@ -307,20 +353,209 @@ static bool as_array(packer *p, int index, size_t *count)
   return *count == border;
 }
 
-static bridge_status begin_table(packer *p, int index)
+static bridge_status begin_array(packer *p, int index, size_t count)
 {
-  size_t count = 0;
-  bool array = as_array(p, index, &count);
-  bridge_status status = array ? bridge_message_begin_array(p->message, count)
-                               : bridge_message_begin_map(p->message, count);
+  bridge_status status = add_values(p, count);
   if (status == BRIDGE_OK) {
-    status = begun(p, array ? BRIDGE_TYPE_ARRAY : BRIDGE_TYPE_MAP, index,
-                   array ? (lua_Integer)count : 0);
+    status = bridge_message_begin_array(p->message, count);
   }
-  if (status == BRIDGE_OK && !array) {
+  return status == BRIDGE_OK
+             ? begun(p, BRIDGE_TYPE_ARRAY, index, (lua_Integer)count)
+             : status;
+}
+
+static bridge_status begin_map(packer *p, int index, size_t count)
+{
+  bridge_status status = bridge_message_begin_map(p->message, count);
+  if (status == BRIDGE_OK) {
+    status = begun(p, BRIDGE_TYPE_MAP, index, 0);
+  }
+  if (status == BRIDGE_OK) {
     lua_pushnil(p->L); /* the key before the first */
   }
   return status;
+}
+
+static bridge_status begin_table(packer *p, int index)
+{
+  size_t count = 0;
+  return as_array(p, index, &count) ? begin_array(p, index, count)
+                                    : begin_map(p, index, count);
+}
+
+/* ---- Tables that are marked, and those of classes ---- */
+
+static bool is_length(lua_State *L, int key)
+{
+  size_t size = 0;
+  return lua_type(L, key) == LUA_TSTRING &&
+         *lua_tolstring(L, key, &size) == 'n' && size == 1;
+}
+
+/* How long an array is that may have holes: up to its last element, or as long as
+   its `n` says.  False if it has other keys. */
+static bool length_of(lua_State *L,
+                      int table,
+                      lua_Integer *length,
+                      lua_Integer *used)
+{
+  bool array = true;
+  *length = 0;
+  *used = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table) != 0) {
+    bool counted = is_length(L, -2) && lua_isinteger(L, -1);
+    int place = counted ? -1 : -2;
+    lua_Integer at = lua_isinteger(L, place) ? lua_tointeger(L, place) : -1;
+    array = array && at >= (counted ? 0 : 1);
+    *length = at > *length ? at : *length;
+    *used += !counted;
+    lua_pop(L, 1);
+  }
+  return array;
+}
+
+static bridge_status begin_marked_array(packer *p, int index)
+{
+  lua_Integer length = 0;
+  lua_Integer used = 0;
+  if (!length_of(p->L, index, &length, &used)) {
+    return refuse(p, "a table that is marked as an array has other keys");
+  }
+  if (length - used > used + HOLES) {
+    return refuse(p, "a table that is marked as an array is nearly empty");
+  }
+  bridge_status status = begin_array(p, index, (size_t)length);
+  if (status == BRIDGE_OK) {
+    p->frames[p->depth - 1].holes = true;
+  }
+  return status;
+}
+
+/* The name of a class and its module are on top of the stack. */
+static bridge_status write_class(packer *p)
+{
+  lua_State *L = p->L;
+  size_t size = 0;
+  const char *name = lua_tolstring(L, -2, &size);
+  bridge_status status = bridge_message_write_string(p->message, name, size);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    return bridge_message_write_nil(p->message);
+  }
+  const char *module = lua_tolstring(L, -1, &size);
+  return bridge_message_write_string(p->message, module, size);
+}
+
+/* The name and the module are on top of the stack. */
+static bridge_status begin_instance(packer *p, int index)
+{
+  bridge_status status = add_values(p, 1);
+  if (status == BRIDGE_OK) {
+    status = bridge_message_begin_object(p->message, BRIDGE_TYPE_INSTANCE, 1);
+  }
+  if (status == BRIDGE_OK) {
+    status = write_class(p);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  lua_pop(p->L, 2);
+  p->containers.next++; /* the table within has the next number */
+  return push_frame(p, BRIDGE_TYPE_INSTANCE, index, 1);
+}
+
+/* Push what the plan has for the object. */
+static bridge_status find_row(packer *p, int index)
+{
+  if (p->plan == 0) {
+    return begin_again(p, WITH_PLAN);
+  }
+  lua_pushvalue(p->L, index);
+  int type = lua_rawget(p->L, p->plan);
+  if (type == LUA_TNIL) {
+    return begin_again(p, WITH_PLAN);
+  }
+  return type == LUA_TSTRING ? refuse(p, lua_tostring(p->L, -1)) : BRIDGE_OK;
+}
+
+static bridge_status begin_object(packer *p, int index)
+{
+  lua_State *L = p->L;
+  bridge_status status = find_row(p, index);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  int row = lua_gettop(L);
+  lua_rawgeti(L, row, 0);
+  lua_Integer count = lua_tointeger(L, -1) - 2;
+  lua_rawgeti(L, row, 1);
+  lua_rawgeti(L, row, 2);
+  status = add_values(p, (size_t)count);
+  if (status == BRIDGE_OK) {
+    status = bridge_message_begin_object(p->message, BRIDGE_TYPE_OBJECT,
+                                         (size_t)count);
+  }
+  if (status == BRIDGE_OK) {
+    status = write_class(p);
+  }
+  lua_settop(L, row);
+  if (status == BRIDGE_OK) {
+    status = begun(p, BRIDGE_TYPE_OBJECT, index, count);
+  }
+  if (status == BRIDGE_OK) {
+    p->frames[p->depth - 1].object = row;
+    p->frames[p->depth - 1].identity = lua_topointer(L, index);
+    p->objects++;
+  }
+  return status;
+}
+
+/* The metatable is on top of the stack. */
+static bridge_status pack_by_class(packer *p, int index)
+{
+  switch (bridge__class_of(p->L)) {
+  case BRIDGE__CLASS_ARRAY:
+    return begin_marked_array(p, index);
+  case BRIDGE__CLASS_MAP:
+    return begin_map(p, index, count_keys(p->L, index));
+  case BRIDGE__CLASS_INSTANCE:
+    return begin_instance(p, index);
+  case BRIDGE__CLASS_OBJECT:
+    return begin_object(p, index);
+  case BRIDGE__CLASS_FINAL:
+    return refuse(p, "the class of this table has __gc: only by __bridge_pack "
+                     "can it cross");
+  case BRIDGE__CLASS_UNKNOWN:
+    return begin_again(p, PREPARED);
+  default:
+    return begin_table(p, index);
+  }
+}
+
+/* Whether the object of that number is being written: it cannot be made of
+   itself. */
+static bool contains_itself(const packer *p, const void *identity)
+{
+  for (size_t i = 0; p->objects > 0 && i < p->depth; i++) {
+    if (p->frames[i].kind == BRIDGE_TYPE_OBJECT &&
+        p->frames[i].identity == identity) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static bridge_status write_reference(packer *p,
+                                     const void *identity,
+                                     size_t number)
+{
+  return contains_itself(p, identity)
+             ? refuse(p, "an object is among the values that its own "
+                         "__bridge_pack gave")
+             : bridge_message_write_reference(p->message, number);
 }
 
 static bridge_status pack_table(packer *p, int index)
@@ -331,9 +566,14 @@ static bridge_status pack_table(packer *p, int index)
   }
   size_t number = 0;
   if (seen_find(&p->containers, identity, &number)) {
-    return bridge_message_write_reference(p->message, number);
+    return write_reference(p, identity, number);
   }
-  return deep_enough(p) ? BRIDGE_ELIMIT : begin_table(p, index);
+  bridge_status status = go_deeper(p);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  return lua_getmetatable(p->L, index) ? pack_by_class(p, index)
+                                       : begin_table(p, index);
 }
 
 /* ---- Functions ---- */
@@ -410,11 +650,15 @@ static bridge_status pack_function(packer *p, int index)
   if (seen_find(&p->containers, lua_topointer(p->L, index), &number)) {
     return bridge_message_write_reference(p->message, number);
   }
-  if (deep_enough(p)) {
-    return BRIDGE_ELIMIT;
+  bridge_status status = go_deeper(p);
+  if (status != BRIDGE_OK) {
+    return status;
   }
   size_t upvalues = count_upvalues(p->L, index);
-  bridge_status status = dump_function(p, index);
+  status = add_values(p, upvalues);
+  if (status == BRIDGE_OK) {
+    status = dump_function(p, index);
+  }
   if (status == BRIDGE_OK) {
     status = bridge_message_begin_function(p->message, upvalues);
   }
@@ -429,25 +673,38 @@ static bridge_status pack_function(packer *p, int index)
 
 /* ---- Handles ---- */
 
-/* Before any table is walked: making the name may collect garbage.  Raw, for a
-   script can give the registry a metatable. */
-static void find_handles(packer *p)
+/* A userdata of somebody else, which may be the object of a class. */
+static bridge_status pack_foreign(packer *p, int index)
 {
-  lua_pushstring(p->L, BRIDGE__HANDLES);
-  lua_rawget(p->L, LUA_REGISTRYINDEX);
-  p->handles = lua_touserdata(p->L, -1);
-  lua_pop(p->L, 1);
+  const void *identity = lua_topointer(p->L, index);
+  size_t number = 0;
+  if (seen_find(&p->containers, identity, &number)) {
+    return write_reference(p, identity, number);
+  }
+  if (!lua_getmetatable(p->L, index)) {
+    return refuse(p, "a userdata cannot cross");
+  }
+  bridge__class class = bridge__class_of(p->L);
+  if (class == BRIDGE__CLASS_UNKNOWN) {
+    return begin_again(p, PREPARED);
+  }
+  if (class != BRIDGE__CLASS_OBJECT) {
+    return refuse(p, "a userdata cannot cross");
+  }
+  bridge_status status = go_deeper(p);
+  return status == BRIDGE_OK ? begin_object(p, index) : status;
 }
 
 static bridge_status pack_userdata(packer *p, int index)
 {
   bridge_handle_kind kind = BRIDGE_HANDLE_NONE;
   void *handle = NULL;
-  if (p->handles != NULL) {
-    kind = p->handles->get(p->L, index, &handle);
+  const bridge__handles *handles = bridge__get_handles(p->L);
+  if (handles != NULL) {
+    kind = handles->get(p->L, index, &handle);
   }
   if (kind == BRIDGE_HANDLE_NONE) {
-    return refuse(p, "a userdata cannot cross");
+    return pack_foreign(p, index);
   }
   if (handle == NULL) {
     return refuse(p, "a handle that was released cannot cross");
@@ -504,6 +761,20 @@ static bridge_status pack_plain(lua_State *L,
   }
 }
 
+/* NULL is Lua's null.  Within tables nil can be nothing else. */
+static bridge_status pack_light(packer *p, int index)
+{
+  void *pointer = lua_touserdata(p->L, index);
+  if (pointer != NULL) {
+    return bridge_message_write_light(p->message, pointer);
+  }
+  const frame *f = p->depth > 0 ? &p->frames[p->depth - 1] : NULL;
+  bool within = f != NULL && (f->kind == BRIDGE_TYPE_ARRAY ||
+                              (f->kind == BRIDGE_TYPE_MAP && !f->in_value));
+  return within ? bridge_message_write_nil(p->message)
+                : bridge_message_write_null(p->message);
+}
+
 /* Write the value at an absolute stack index.  Of a container only the beginning
    is written: its frame is on top then. */
 static bridge_status pack_value(packer *p, int index, int type)
@@ -517,7 +788,7 @@ static bridge_status pack_value(packer *p, int index, int type)
   case LUA_TFUNCTION:
     return pack_function(p, index);
   case LUA_TLIGHTUSERDATA:
-    return bridge_message_write_light(p->message, lua_touserdata(p->L, index));
+    return pack_light(p, index);
   case LUA_TUSERDATA:
     return pack_userdata(p, index);
   default:
@@ -529,15 +800,11 @@ static bridge_status pack_value(packer *p, int index, int type)
 
 static bridge_status end(packer *p)
 {
-  lua_settop(p->L, p->frames[p->depth - 1].top);
-  p->depth--;
+  const frame *f = &p->frames[--p->depth];
+  bool object = f->kind == BRIDGE_TYPE_OBJECT;
+  lua_settop(p->L, f->top - (object ? 1 : 0));
+  p->objects -= object;
   return bridge_message_end(p->message);
-}
-
-static bridge_status not_an_array(packer *p)
-{
-  p->again = true;
-  return BRIDGE_ETYPE;
 }
 
 /* Elements, up to the first that is a container itself. */
@@ -553,8 +820,8 @@ static bridge_status next_elements(packer *p, frame *f)
     }
     index++;
     int type = lua_rawgeti(L, f->object, ++f->at);
-    if (type == LUA_TNIL) {
-      return not_an_array(p);
+    if (type == LUA_TNIL && !f->holes) {
+      return begin_again(p, BY_COUNT);
     }
     if (!is_plain(type)) {
       return pack_value(p, index, type);
@@ -576,10 +843,14 @@ static bridge_status next_in_map(packer *p, frame *f)
     }
     f->in_value = !f->in_value;
     int type = lua_type(L, index);
+    bridge_status status = BRIDGE_OK;
+    if (++p->values > p->limits.values) {
+      return add_values(p, 0);
+    }
     if (!is_plain(type)) {
       return pack_value(p, index, type);
     }
-    bridge_status status = pack_plain(L, index, type, p->message);
+    status = pack_plain(L, index, type, p->message);
     if (status != BRIDGE_OK) {
       return status;
     }
@@ -606,6 +877,29 @@ static bridge_status next_upvalue(packer *p, frame *f)
   return pack_value(p, f->top + 1, lua_type(p->L, f->top + 1));
 }
 
+static bridge_status next_of_object(packer *p, frame *f)
+{
+  lua_settop(p->L, f->top);
+  if (f->at == f->count) {
+    return end(p);
+  }
+  /* Behind the name and the module. */
+  int type = lua_rawgeti(p->L, f->object, ++f->at + 2);
+  return pack_value(p, f->top + 1, type);
+}
+
+/* The table itself, and nothing else. */
+static bridge_status next_of_instance(packer *p, frame *f)
+{
+  lua_settop(p->L, f->top);
+  if (f->at == f->count) {
+    return end(p);
+  }
+  f->at++;
+  bridge_status status = go_deeper(p);
+  return status == BRIDGE_OK ? begin_table(p, f->object) : status;
+}
+
 static bridge_status step(packer *p)
 {
   frame *f = &p->frames[p->depth - 1];
@@ -614,6 +908,10 @@ static bridge_status step(packer *p)
     return next_elements(p, f);
   case BRIDGE_TYPE_MAP:
     return next_in_map(p, f);
+  case BRIDGE_TYPE_OBJECT:
+    return next_of_object(p, f);
+  case BRIDGE_TYPE_INSTANCE:
+    return next_of_instance(p, f);
   default:
     return next_upvalue(p, f);
   }
@@ -640,9 +938,10 @@ static bridge_status pack_all(packer *p)
 
 static void count_value(packer *p, const bridge_value *value)
 {
-  p->containers.next += value->type == BRIDGE_TYPE_ARRAY ||
-                        value->type == BRIDGE_TYPE_MAP ||
-                        value->type == BRIDGE_TYPE_FUNCTION;
+  p->containers.next +=
+      value->type == BRIDGE_TYPE_ARRAY || value->type == BRIDGE_TYPE_MAP ||
+      value->type == BRIDGE_TYPE_FUNCTION ||
+      value->type == BRIDGE_TYPE_OBJECT || value->type == BRIDGE_TYPE_INSTANCE;
 }
 
 /* How many values follow that stand within `value`. */
@@ -651,6 +950,8 @@ static size_t inside(const bridge_value *value)
   switch (value->type) {
   case BRIDGE_TYPE_ARRAY:
   case BRIDGE_TYPE_FUNCTION:
+  case BRIDGE_TYPE_OBJECT:
+  case BRIDGE_TYPE_INSTANCE:
     return value->as.count;
   case BRIDGE_TYPE_MAP:
     return value->as.count * 2;
@@ -712,6 +1013,11 @@ static void describe(packer *p, bridge__path *path)
         bridge__path_key(path, p->L, f->top + 1);
       }
       break;
+    case BRIDGE_TYPE_OBJECT:
+      bridge__path_packed(path, (size_t)f->at);
+      break;
+    case BRIDGE_TYPE_INSTANCE:
+      break;
     default:
       bridge__path_upvalue(path, f->upvalue);
       break;
@@ -719,7 +1025,7 @@ static void describe(packer *p, bridge__path *path)
   }
 }
 
-static const char *reason_of(const packer *p, bridge_status status)
+static const char *reason_of(packer *p, bridge_status status)
 {
   if (p->reason != NULL) {
     return p->reason;
@@ -728,19 +1034,24 @@ static const char *reason_of(const packer *p, bridge_status status)
   case BRIDGE_ENOMEM:
     return "not enough memory";
   case BRIDGE_ELIMIT:
-    return "the message would be larger than 1 GiB";
+    if (p->limits.bytes == BRIDGE_SIZE_MAX) {
+      return "the message would be larger than 1 GiB";
+    }
+    limit(p, "the message would have more than %zu bytes (message_limit)",
+          p->limits.bytes);
+    return p->reason;
   default:
     return bridge_status_text(status);
   }
 }
 
-static void push_failure(packer *p)
+static void push_failure(packer *p, int top)
 {
   bridge__path path;
   bridge__path_begin(&path, p->noun, (size_t)p->done + 1);
   describe(p, &path);
   bridge__path_end(&path, reason_of(p, p->status));
-  lua_settop(p->L, p->top);
+  lua_settop(p->L, top);
   lua_pushlstring(p->L, path.text, path.size);
 }
 
@@ -786,52 +1097,73 @@ static void prepare(packer *p)
   p->frames_block = NULL;
   p->depth = 0;
   p->capacity = FRAMES_FEW;
-  p->careful = false;
-  p->again = false;
+  p->objects = 0;
+  p->values = (size_t)p->count;
+  p->again = ONCE;
   p->dump = NULL;
   p->dump_block = NULL;
   p->dump_size = 0;
   p->dump_capacity = 0;
   p->reason = NULL;
+  p->done = p->skipped;
+}
+
+/* What one message of this state may have. */
+static void find_limits(packer *p)
+{
+  const bridge__value_limits *found = bridge__get_limits(p->L);
+  bridge__value_limits l = {0};
+  if (found != NULL) {
+    l = *found;
+  }
+  p->limits.depth = l.depth == 0 ? BRIDGE_DEPTH_MAX : l.depth;
+  p->limits.values = l.values == 0 ? SIZE_MAX : l.values;
+  p->limits.bytes = l.bytes == 0 ? BRIDGE_SIZE_MAX : l.bytes;
 }
 
 /* The values that were not skipped. */
 static bridge_status pack_rest(packer *p)
 {
   bridge_status status = p->behind ? count_written(p) : BRIDGE_OK;
+  if (status == BRIDGE_OK) {
+    status = add_values(p, 0);
+  }
   return status == BRIDGE_OK ? pack_all(p) : status;
 }
 
-static bridge_status start_again(packer *p)
+static bridge_status start_again(packer *p, int top)
 {
+  p->careful = p->careful || p->again == BY_COUNT;
+  if (p->again == PREPARED) {
+    bridge__classes_prepare(p->L);
+  }
   finish(p);
-  lua_settop(p->L, p->top);
+  lua_settop(p->L, top);
   bridge_message_truncate(p->message, p->size);
   prepare(p);
-  p->careful = true;
-  p->done = p->skipped;
   return pack_rest(p);
 }
 
-/* The packer and copies of the values; the text of a failure. */
+/* The packer and copies of the values, and the plan, if there is one; the text of
+   a failure. */
 static int pack_protected(lua_State *L)
 {
   packer *p = lua_touserdata(L, 1);
-  p->top = lua_gettop(L);
+  int top = lua_gettop(L);
   if (p->status == BRIDGE_OK) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     p->globals = lua_topointer(L, -1);
     lua_pop(L, 1);
-    find_handles(p);
     p->status = pack_rest(p);
   }
-  if (p->again) {
-    p->status = start_again(p);
+  while (p->again == BY_COUNT || p->again == PREPARED) {
+    p->status = BRIDGE_OK; /* until it is known, for what raises */
+    p->status = start_again(p, top);
   }
-  if (p->status == BRIDGE_OK) {
+  if (p->status == BRIDGE_OK || p->again == WITH_PLAN) {
     return 0;
   }
-  push_failure(p);
+  push_failure(p, top);
   return 1;
 }
 
@@ -853,7 +1185,24 @@ static int call_quietly(lua_State *L, int arguments)
   return code;
 }
 
-static void pack_quietly(packer *p, int first)
+/* What a protected call of ours has failed with; its text is on top. */
+static void failed(packer *p, int code)
+{
+  if (code != LUA_OK && p->status == BRIDGE_OK) {
+    /* What else raises is Lua's limit of calls within each other. */
+    p->status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ELIMIT;
+  }
+}
+
+static void push_rest(packer *p, int first, int rest)
+{
+  for (int i = 0; i < rest; i++) {
+    lua_pushvalue(p->L, first + p->skipped + i);
+  }
+}
+
+/* With the plan on top of the stack, which is taken; or without, if 0. */
+static void pack_quietly(packer *p, int first, int plan)
 {
   int rest = p->status == BRIDGE_OK ? p->count - p->skipped : 0;
   if (!lua_checkstack(p->L, rest + SLOTS)) {
@@ -862,14 +1211,77 @@ static void pack_quietly(packer *p, int first)
   }
   lua_pushcfunction(p->L, pack_protected);
   lua_pushlightuserdata(p->L, p);
-  for (int i = 0; i < rest; i++) {
-    lua_pushvalue(p->L, first + p->skipped + i);
+  push_rest(p, first, rest);
+  p->plan = 0;
+  if (plan != 0) {
+    lua_rotate(p->L, plan, -1);
+    p->plan = rest + 2; /* behind the packer and the values */
   }
-  int code = call_quietly(p->L, rest + 1);
-  if (code != LUA_OK && p->status == BRIDGE_OK) {
-    /* What else raises is Lua's limit of calls within each other. */
-    p->status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ELIMIT;
+  failed(p, call_quietly(p->L, rest + (plan != 0 ? 2 : 1)));
+}
+
+/* Ask the objects among the values, with hooks and all: leaves the plan, or the
+   text of a failure, on top of the stack. */
+static void make_plan(packer *p, int first)
+{
+  lua_State *L = p->L;
+  int rest = p->count - p->skipped;
+  bool collecting = lua_gc(L, LUA_GCISRUNNING) > 0;
+  p->status = BRIDGE_OK;
+  if (!lua_checkstack(L, rest + SLOTS)) {
+    p->status = BRIDGE_ENOMEM;
+    lua_pushliteral(L, "not enough memory");
+    return;
   }
+  lua_pushcfunction(L, bridge__objects_plan);
+  push_rest(p, first, rest);
+  int code = lua_pcall(L, rest, 1, 0);
+  if (code != LUA_OK && collecting) {
+    lua_gc(L,
+           LUA_GCRESTART); /* it may have failed where nothing is collected */
+  }
+  failed(p, code);
+}
+
+/* Values that hold others.  A failure leaves its text on the stack. */
+static void pack_others(packer *p, int first)
+{
+  pack_quietly(p, first, 0);
+  for (int i = 0; p->again == WITH_PLAN; i++) {
+    finish(p);
+    bridge_message_truncate(p->message, p->size);
+    prepare(p);
+    if (i == PLANS) {
+      p->status = BRIDGE_ETYPE;
+      lua_pushliteral(p->L, "the values changed while they were packed");
+      return;
+    }
+    make_plan(p, first);
+    if (p->status != BRIDGE_OK) {
+      return;
+    }
+    pack_quietly(p, first, lua_gettop(p->L));
+  }
+}
+
+/* Whether values that hold nothing are within the limits; if not, the text is
+   pushed. */
+static bridge_status check_plain(packer *p)
+{
+  p->status = BRIDGE_OK;
+  if ((size_t)p->count > p->limits.values) {
+    p->done = (int)p->limits.values;
+    p->status = add_values(p, 0);
+  } else if (bridge_message_size(p->message) > p->limits.bytes) {
+    p->done = p->count - 1;
+    p->status = BRIDGE_ELIMIT;
+  }
+  if (p->status != BRIDGE_OK && lua_checkstack(p->L, SLOTS)) {
+    lua_pushcfunction(p->L, pack_protected);
+    lua_pushlightuserdata(p->L, p);
+    call_quietly(p->L, 1);
+  }
+  return p->status;
 }
 
 bridge_status bridge__pack(lua_State *L,
@@ -878,6 +1290,13 @@ bridge_status bridge__pack(lua_State *L,
                            bridge_message *message)
 {
   return bridge__pack_as(L, first, count, message, "argument");
+}
+
+/* Few and short ones are within any limit. */
+static bool is_small(const bridge_message *message, int count)
+{
+  return (size_t)count <= BRIDGE__VALUES_LEAST &&
+         bridge_message_size(message) <= BRIDGE__BYTES_LEAST;
 }
 
 bridge_status bridge__pack_as(lua_State *L,
@@ -893,25 +1312,35 @@ bridge_status bridge__pack_as(lua_State *L,
   if (status == BRIDGE_OK) {
     status = pack_plain_ones(L, first, count, message, &done);
   }
-  if (status == BRIDGE_OK && done == count) {
+  bool plain = status == BRIDGE_OK && done == count;
+  if (plain && is_small(message, count)) {
     return BRIDGE_OK;
   }
   packer p;
-  prepare(&p);
   p.L = L;
   p.message = message;
   p.noun = noun;
   p.first = 2 - done; /* behind the packer */
   p.count = count;
   p.skipped = done;
-  p.done = done;
   p.behind = size > 0;
   p.size = bridge_message_size(message);
   p.status = status;
-  pack_quietly(&p, first);
+  p.careful = false;
+  prepare(&p);
+  find_limits(&p);
+  if (plain) {
+    status = check_plain(&p);
+  } else {
+    if (p.limits.bytes < BRIDGE_SIZE_MAX) {
+      bridge_message_set_limit(message, p.limits.bytes);
+    }
+    pack_others(&p, first);
+    status = p.status;
+  }
   finish(&p);
-  if (p.status != BRIDGE_OK) {
+  if (status != BRIDGE_OK) {
     bridge_message_truncate(message, size);
   }
-  return p.status;
+  return status;
 }

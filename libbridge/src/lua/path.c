@@ -126,6 +126,13 @@ void bridge__path_upvalue(bridge__path *path, const char *name)
   append_step(path, text);
 }
 
+void bridge__path_packed(bridge__path *path, size_t number)
+{
+  char text[40];
+  snprintf(text, sizeof text, " (packed %zu)", number);
+  append_step(path, text);
+}
+
 void bridge__path_end(bridge__path *path, const char *reason)
 {
   path->full = false;

@@ -27,6 +27,8 @@ void bridge__path_key(bridge__path *path, lua_State *L, int index);
 void bridge__path_in_key(bridge__path *path);
 /* " upvalue 'name'" */
 void bridge__path_upvalue(bridge__path *path, const char *name);
+/* " (packed 2)": the second of the values that an object is made of. */
+void bridge__path_packed(bridge__path *path, size_t number);
 /* ": " and the reason, for which room is kept. */
 void bridge__path_end(bridge__path *path, const char *reason);
 

@@ -4,7 +4,11 @@
    stands on the Lua stack.  A message is first read in the belief that it is not
    deep and that nothing in it is named again.  If that turns out to be wrong it is
    read from its beginning once more, with two helpers below the values: a userdata
-   that is the stack of open containers, and a table of what references name. */
+   that is the stack of open containers, and a table of what references name.
+
+   Objects are made by functions of the script, when all that they are made of is
+   there; for that there are helpers, too, so that none is made twice. */
+#include "lua/objects.h"
 #include "lua/path.h"
 #include "lua/values.h"
 
@@ -13,6 +17,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,10 +33,15 @@
 /* A container that is being filled. */
 typedef struct level {
   bridge_type kind;
-  int object;    /* stack index */
-  size_t next;   /* ARRAY: the index, FUNCTION: the upvalue, from 1 */
-  size_t count;  /* ARRAY, FUNCTION: the last one; MAP: pairs left */
+  int object;  /* stack index; of an OBJECT what makes it, of an INSTANCE its
+                    class */
+  size_t next; /* ARRAY: the index, FUNCTION: the upvalue, OBJECT, INSTANCE: the
+                    value; from 1 */
+  size_t count;  /* the last one; MAP: pairs left */
+  size_t pairs;  /* MAP: all of them */
+  size_t number; /* OBJECT: of the container */
   bool in_value; /* MAP: the key is on the stack, its value comes next */
+  bool listed;   /* MAP: all keys so far would be those of an array */
 } level;
 
 typedef struct unpacker {
@@ -48,8 +58,10 @@ typedef struct unpacker {
   size_t containers; /* begun so far */
   size_t upvalues;   /* begun so far */
   size_t argument;   /* the current one, from 1 */
+  size_t values;     /* so far */
+  bridge__value_limits limits;
   const char *reason;
-  char text[64]; /* room for one that is put together */
+  char text[80]; /* room for one that is put together */
 } unpacker;
 
 #define LEVELS(u) ((u)->base + 1)
@@ -64,9 +76,23 @@ static bridge_status refuse(unpacker *u,
   return status;
 }
 
+static bridge_status limit(unpacker *u, const char *format, size_t number)
+{
+  snprintf(u->text, sizeof u->text, format, number);
+  return refuse(u, BRIDGE_ELIMIT, u->text);
+}
+
 /* ---- What references name ----
    Containers stand in the table under 1, 2, ...; upvalue i is the upvalue number
    [-2i-2] of the function [-2i-1]. */
+
+static void make_room_for_references(unpacker *u)
+{
+  if (lua_isnil(u->L, MADE(u))) {
+    lua_newtable(u->L);
+    lua_replace(u->L, MADE(u));
+  }
+}
 
 static void remember_container(unpacker *u)
 {
@@ -74,10 +100,7 @@ static void remember_container(unpacker *u)
     u->containers++;
     return;
   }
-  if (lua_isnil(u->L, MADE(u))) {
-    lua_newtable(u->L);
-    lua_replace(u->L, MADE(u));
-  }
+  make_room_for_references(u);
   lua_pushvalue(u->L, -1);
   lua_rawseti(u->L, MADE(u), (lua_Integer)++u->containers);
 }
@@ -115,6 +138,9 @@ static void grow_levels(unpacker *u)
 /* The container on top of the stack is filled from now on. */
 static bridge_status open_level(unpacker *u, bridge_type kind, size_t count)
 {
+  if (u->depth >= u->limits.depth) {
+    return limit(u, "nested deeper than %zu (depth_limit)", u->limits.depth);
+  }
   if (!lua_checkstack(u->L, SLOTS)) {
     return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
   }
@@ -129,7 +155,9 @@ static bridge_status open_level(unpacker *u, bridge_type kind, size_t count)
   l->object = lua_gettop(u->L);
   l->next = 1;
   l->count = count;
+  l->pairs = count;
   l->in_value = false;
+  l->listed = true;
   return BRIDGE_OK;
 }
 
@@ -140,11 +168,20 @@ static bool is_full(const level *l)
 
 /* ---- Storing ---- */
 
+/* Whether the key on top of the stack is one of 1 to n.  A map that has no others
+   would be an array, had it not been marked: so it is again. */
+static bool is_place(lua_State *L, size_t n)
+{
+  return lua_isinteger(L, -1) && (lua_Unsigned)lua_tointeger(L, -1) - 1 < n;
+}
+
 static void store_in_map(unpacker *u, level *l)
 {
   if (l->in_value) {
     lua_rawset(u->L, l->object);
     l->count--;
+  } else if (l->listed) {
+    l->listed = is_place(u->L, l->pairs);
   }
   l->in_value = !l->in_value;
 }
@@ -179,6 +216,10 @@ static bridge_status store(unpacker *u)
   case BRIDGE_TYPE_ARRAY:
     lua_rawseti(u->L, l->object, (lua_Integer)l->next++);
     return BRIDGE_OK;
+  case BRIDGE_TYPE_OBJECT:
+  case BRIDGE_TYPE_INSTANCE:
+    l->next++; /* it stays where it is */
+    return BRIDGE_OK;
   default:
     if (lua_setupvalue(u->L, l->object, (int)l->next++) == NULL) {
       return refuse(u, BRIDGE_ECORRUPT, "a function with too many upvalues");
@@ -199,10 +240,18 @@ static int size_hint(const unpacker *u, size_t count, size_t bytes_each)
   return hint < INT_MAX ? (int)hint : INT_MAX;
 }
 
+static bridge_status too_many(unpacker *u)
+{
+  return limit(u, "more than %zu values (value_limit)", u->limits.values);
+}
+
 static bridge_status read_table(unpacker *u, const bridge_value *value)
 {
   size_t count = value->as.count;
   bool array = value->type == BRIDGE_TYPE_ARRAY;
+  if (count > u->limits.values) { /* before any room is made */
+    return too_many(u);
+  }
   lua_createtable(u->L, array ? size_hint(u, count, 1) : 0,
                   array ? 0 : size_hint(u, count, 2));
   remember_container(u);
@@ -239,7 +288,10 @@ static bridge_status read_reference(unpacker *u, const bridge_value *value)
   if (u->helpers == 0) {
     return ask_for_helpers(u);
   }
-  lua_rawgeti(u->L, MADE(u), (lua_Integer)value->as.index + 1);
+  if (lua_rawgeti(u->L, MADE(u), (lua_Integer)value->as.index + 1) ==
+      LUA_TNIL) {
+    return refuse(u, BRIDGE_ECORRUPT, "a reference to what is not made yet");
+  }
   return store(u);
 }
 
@@ -265,6 +317,136 @@ static bridge_status read_upvalue(unpacker *u, const bridge_value *value)
   return BRIDGE_OK;
 }
 
+/* ---- Objects ---- */
+
+/* A call of ours has failed: with what is on top of the stack, which stays there. */
+static bridge_status call_failed(unpacker *u, int code, const char *otherwise)
+{
+  if (code == LUA_ERRMEM) {
+    lua_error(u->L);
+  }
+  bool text = lua_type(u->L, -1) == LUA_TSTRING;
+  return refuse(u, BRIDGE_ETYPE, text ? lua_tostring(u->L, -1) : otherwise);
+}
+
+/* Push the class by the name and the module that come next. */
+static bridge_status push_class(unpacker *u)
+{
+  lua_State *L = u->L;
+  if (!lua_checkstack(L, SLOTS)) {
+    return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
+  }
+  lua_pushcfunction(L, bridge__class_find);
+  for (int i = 0; i < 2; i++) {
+    bridge_value text;
+    bridge_status status = bridge_reader_next(&u->reader, &text);
+    if (status != BRIDGE_OK) {
+      return status;
+    }
+    if (text.type == BRIDGE_TYPE_STRING) {
+      lua_pushlstring(L, text.as.bytes.data, text.as.bytes.size);
+    } else {
+      lua_pushnil(L);
+    }
+  }
+  int code = lua_pcall(L, 2, 1, 0);
+  return code == LUA_OK ? BRIDGE_OK
+                        : call_failed(u, code, "its class cannot be loaded");
+}
+
+static bridge_status open_object(unpacker *u, const bridge_value *value)
+{
+  bool instance = value->type == BRIDGE_TYPE_INSTANCE;
+  if (instance && bridge__class_has_finalizer(u->L)) {
+    return refuse(u, BRIDGE_ETYPE,
+                  "its class has __gc: only by __bridge_pack can it cross");
+  }
+  if (!instance) {
+    bridge__class_unpacker(u->L);
+    if (lua_isnil(u->L, -1)) {
+      return refuse(u, BRIDGE_ETYPE, "its class has no __bridge_unpack");
+    }
+  }
+  /* All values of an object are on the stack together. */
+  size_t count = value->as.count - 2;
+  if (count > INT_MAX / 2 || !lua_checkstack(u->L, (int)count + SLOTS)) {
+    return refuse(u, BRIDGE_ELIMIT, "more values than Lua's stack holds");
+  }
+  size_t number = u->containers++;
+  bridge_status status = open_level(u, value->type, count);
+  if (status == BRIDGE_OK) {
+    u->levels[u->depth - 1].number = number;
+  }
+  return status;
+}
+
+static bridge_status read_object(unpacker *u, const bridge_value *value)
+{
+  if (u->helpers == 0) {
+    return ask_for_helpers(u);
+  }
+  if (value->as.count < 2) {
+    return refuse(u, BRIDGE_ECORRUPT, "an object without a class");
+  }
+  bridge_status status = push_class(u);
+  return status == BRIDGE_OK ? open_object(u, value) : status;
+}
+
+/* What nothing can be under. */
+static bool is_key(lua_State *L)
+{
+  return !lua_isnil(L, -1) && (lua_type(L, -1) != LUA_TNUMBER ||
+                               lua_tonumber(L, -1) == lua_tonumber(L, -1));
+}
+
+/* The function and its arguments become the object. */
+static bridge_status make_object(unpacker *u, const level *l)
+{
+  lua_State *L = u->L;
+  int code = lua_pcall(L, lua_gettop(L) - l->object, 1, 0);
+  if (code != LUA_OK) {
+    return call_failed(u, code, "__bridge_unpack failed");
+  }
+  if (!is_key(L)) {
+    return refuse(u, BRIDGE_ETYPE, "__bridge_unpack gave no object");
+  }
+  make_room_for_references(u);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, MADE(u), (lua_Integer)l->number + 1);
+  return BRIDGE_OK;
+}
+
+/* The class and the table become the table. */
+static bridge_status make_instance(unpacker *u, const level *l)
+{
+  lua_State *L = u->L;
+  if (lua_type(L, -1) != LUA_TTABLE) {
+    return refuse(u, BRIDGE_ECORRUPT, "an instance without its table");
+  }
+  lua_pushvalue(L, l->object);
+  lua_setmetatable(L, -2);
+  lua_replace(L, l->object);
+  return BRIDGE_OK;
+}
+
+/* What is left to be done with a container that is full. */
+static bridge_status complete(unpacker *u, const level *l)
+{
+  switch (l->kind) {
+  case BRIDGE_TYPE_MAP:
+    if (l->listed) {
+      bridge__class_mark(u->L, BRIDGE__CLASS_MAP);
+    }
+    return BRIDGE_OK;
+  case BRIDGE_TYPE_OBJECT:
+    return make_object(u, l);
+  case BRIDGE_TYPE_INSTANCE:
+    return make_instance(u, l);
+  default:
+    return BRIDGE_OK;
+  }
+}
+
 /* ---- Scalars ---- */
 
 static bridge_status read_unsigned(unpacker *u, const bridge_value *value)
@@ -283,9 +465,7 @@ static bridge_status read_extension(unpacker *u, const bridge_value *value)
 
 static bridge_status read_handle(unpacker *u, const bridge_value *value)
 {
-  lua_getfield(u->L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
-  const bridge__handles *handles = lua_touserdata(u->L, -1);
-  lua_pop(u->L, 1);
+  const bridge__handles *handles = bridge__get_handles(u->L);
   if (handles == NULL) {
     return refuse(u, BRIDGE_ETYPE,
                   "a handle needs the module \"bridge\" in this state");
@@ -307,6 +487,9 @@ static bridge_status read_pointer(unpacker *u, const bridge_value *value)
 static void push_scalar(lua_State *L, const bridge_value *value)
 {
   switch (value->type) {
+  case BRIDGE_TYPE_NULL:
+    lua_pushlightuserdata(L, NULL);
+    break;
   case BRIDGE_TYPE_BOOLEAN:
     lua_pushboolean(L, value->as.boolean);
     break;
@@ -329,13 +512,24 @@ static void push_scalar(lua_State *L, const bridge_value *value)
   }
 }
 
+static bool in_table(const unpacker *u)
+{
+  const level *l = u->depth > 0 ? &u->levels[u->depth - 1] : NULL;
+  return l != NULL &&
+         (l->kind == BRIDGE_TYPE_ARRAY || l->kind == BRIDGE_TYPE_MAP);
+}
+
 static bridge_status read_scalar(unpacker *u, const bridge_value *value)
 {
   bridge_status status = check_key(u, value);
   if (status != BRIDGE_OK) {
     return status;
   }
-  push_scalar(u->L, value);
+  if (value->type == BRIDGE_TYPE_NIL && in_table(u)) {
+    lua_pushlightuserdata(u->L, NULL); /* a table can have null, but not nil */
+  } else {
+    push_scalar(u->L, value);
+  }
   return store(u);
 }
 
@@ -359,6 +553,9 @@ static bridge_status read_value(unpacker *u, const bridge_value *value)
     return read_handle(u, value);
   case BRIDGE_TYPE_POINTER:
     return read_pointer(u, value);
+  case BRIDGE_TYPE_OBJECT:
+  case BRIDGE_TYPE_INSTANCE:
+    return read_object(u, value);
   default:
     return read_scalar(u, value);
   }
@@ -370,8 +567,11 @@ static bridge_status close_levels(unpacker *u)
   bridge_status status = BRIDGE_OK;
   while (status == BRIDGE_OK && u->depth > 0 &&
          is_full(&u->levels[u->depth - 1])) {
-    u->depth--;
-    status = store(u);
+    status = complete(u, &u->levels[u->depth - 1]);
+    if (status == BRIDGE_OK) {
+      u->depth--;
+      status = store(u);
+    }
   }
   return status;
 }
@@ -390,6 +590,9 @@ static bridge_status step(unpacker *u)
   bridge_status status = bridge_reader_next(&u->reader, &value);
   if (status != BRIDGE_OK) {
     return status;
+  }
+  if (++u->values > u->limits.values) {
+    return too_many(u);
   }
   if (u->depth > 0 && value.type != BRIDGE_TYPE_UPVALUE) {
     const level *l = &u->levels[u->depth - 1];
@@ -417,6 +620,13 @@ static void describe(const unpacker *u, bridge__path *path)
       } else {
         bridge__path_in_key(path);
       }
+      break;
+    case BRIDGE_TYPE_OBJECT:
+      if (!is_full(l)) {
+        bridge__path_packed(path, l->next);
+      }
+      break;
+    case BRIDGE_TYPE_INSTANCE:
       break;
     default: {
       const char *name = lua_getupvalue(u->L, l->object, (int)l->next);
@@ -453,6 +663,7 @@ static bridge_status read_all(unpacker *u, int helpers)
   u->containers = 0;
   u->upvalues = 0;
   u->argument = 0;
+  u->values = 0;
   bridge_status status = bridge_reader_init(&u->reader, u->message);
   while (status == BRIDGE_OK) {
     status = step(u);
@@ -461,6 +672,22 @@ static bridge_status read_all(unpacker *u, int helpers)
     status = BRIDGE_ECORRUPT;
   }
   return status;
+}
+
+/* Whether the message is short enough for this state. */
+static bridge_status check_size(unpacker *u)
+{
+  const bridge__value_limits *found = bridge__get_limits(u->L);
+  bridge__value_limits l = {0};
+  if (found != NULL) {
+    l = *found;
+  }
+  u->limits.depth = l.depth == 0 ? BRIDGE_DEPTH_MAX : l.depth;
+  u->limits.values = l.values == 0 ? SIZE_MAX : l.values;
+  return l.bytes == 0 || bridge_message_size(u->message) <= l.bytes
+             ? BRIDGE_OK
+             : limit(u, "a message of more than %zu bytes (message_limit)",
+                     l.bytes);
 }
 
 bridge_status bridge__unpack(lua_State *L,
@@ -473,7 +700,13 @@ bridge_status bridge__unpack(lua_State *L,
   u.message = message;
   u.base = lua_gettop(L);
   u.reason = NULL;
-  bridge_status status = read_all(&u, 0);
+  u.argument = 0;
+  u.depth = 0;
+  bridge_status status = check_size(&u);
+  if (status != BRIDGE_OK) {
+    return fail(&u, status);
+  }
+  status = read_all(&u, 0);
   if (u.again) {
     lua_settop(L, u.base);
     status = read_all(&u, HELPERS);

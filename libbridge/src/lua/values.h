@@ -1,6 +1,6 @@
 /* Lua values to messages and back.
 
-   pack.c, unpack.c and path.c are compiled into libbridge, for the states that it makes, and into
+   pack.c, unpack.c, objects.c and path.c are compiled into libbridge, for the states that it makes, and into
    the Lua module, for the state of a Lua host: so each works on the copy of Lua
    that it was linked to, and no host's lua_State enters libbridge.  For that it
    uses nothing but the public API of the bridge. */
@@ -24,13 +24,43 @@ typedef struct bridge__handles {
 
 #define BRIDGE__HANDLES "bridge.handles"
 
+/* Put it there.  May raise. */
+void bridge__set_handles(lua_State *L, const bridge__handles *handles);
+/* NULL if there is none.  Neither raises nor allocates. */
+const bridge__handles *bridge__get_handles(lua_State *L);
+
+/* What one message may have, in and out; 0 for the library's own limits. */
+typedef struct bridge__value_limits {
+  size_t depth;
+  size_t values;
+  size_t bytes;
+} bridge__value_limits;
+
+/* Below these no limit is looked at, nor can it be set. */
+#define BRIDGE__VALUES_LEAST ((size_t)16)
+#define BRIDGE__BYTES_LEAST  ((size_t)256)
+
+/* NULL if they are possible; else what is wrong. */
+const char *bridge__wrong_limits(const bridge__value_limits *limits);
+/* From now on; they must outlive the state.  May raise. */
+void bridge__set_limits(lua_State *L, const bridge__value_limits *limits);
+/* NULL if there are none.  Neither raises nor allocates. */
+const bridge__value_limits *bridge__get_limits(lua_State *L);
+
+/* A function of Lua, register(name, class): objects of the class are known by that
+   name from now on, in both directions; without a class, no more. */
+int bridge__register(lua_State *L);
+/* A function of Lua, mark(table, map): the table crosses as an array, or as a
+   map. */
+int bridge__mark(lua_State *L);
+
 /* Whether the state closes: a bool that stands in the registry under this name,
    as light userdata.  What finalizers make then is never finalized, so that no
    object is made any more.  Only states of libbridge have it. */
 #define BRIDGE__CLOSING "bridge.closing"
 
-/* Append the `count` values from stack index `first` on.  Never raises, calls no
-   metamethod.  On failure the message is as it was, and a string is pushed that
+/* Append the `count` values from stack index `first` on.  Never raises, and calls
+   no metamethod but `__bridge_pack`.  On failure the message is as it was, and a string is pushed that
    says which value cannot cross, by its path: "argument 2.items[3].callback: a
    coroutine cannot cross". */
 bridge_status bridge__pack(lua_State *L,

@@ -14,6 +14,9 @@
 #define BRIDGE__EXTENSION_GLOBALS   3
 #define BRIDGE__EXTENSION_SLOT      4
 #define BRIDGE__EXTENSION_UPVALUE   5
+#define BRIDGE__EXTENSION_NULL      6
+#define BRIDGE__EXTENSION_OBJECT    7
+#define BRIDGE__EXTENSION_INSTANCE  8
 #define BRIDGE__EXTENSION_FIRST     16
 
 /* No header is longer: a type, four bytes of length, the type of an extension;

@@ -126,7 +126,8 @@ static bool move_data(bridge_message *message, size_t capacity)
 
 bridge_status bridge__message_grow(bridge_message *message, size_t bytes)
 {
-  if (bytes > BRIDGE_SIZE_MAX - message->size) {
+  if (message->size > message->limit ||
+      bytes > message->limit - message->size) {
     return BRIDGE_ELIMIT;
   }
   size_t needed = message->size + bytes;
@@ -136,8 +137,8 @@ bridge_status bridge__message_grow(bridge_message *message, size_t bytes)
   if (capacity < needed) {
     capacity = needed;
   }
-  if (capacity > BRIDGE_SIZE_MAX) {
-    capacity = BRIDGE_SIZE_MAX;
+  if (capacity > message->limit) {
+    capacity = message->limit;
   }
   return move_data(message, capacity) ? BRIDGE_OK : BRIDGE_ENOMEM;
 }
@@ -155,6 +156,7 @@ static void begin(bridge_message *message)
   message->envelope = (bridge__envelope){0};
   message->outside = false;
   message->capacity = BRIDGE__INLINE_SIZE;
+  message->limit = BRIDGE_SIZE_MAX;
   message->containers = 0;
   message->upvalues = 0;
   message->slots = NULL;
@@ -184,6 +186,27 @@ bridge_status bridge_message_create(bridge_message **out, size_t size_hint)
     return status;
   }
   *out = message;
+  return BRIDGE_OK;
+}
+
+/* Below it what fits into the block itself would be too long. */
+#define LEAST_LIMIT ((size_t)256)
+
+_Static_assert(LEAST_LIMIT >= BRIDGE__INLINE_SIZE,
+               "a limit is looked at when the message grows");
+
+bridge_status bridge_message_set_limit(bridge_message *message, size_t size)
+{
+  if (message == NULL || (size > 0 && size < LEAST_LIMIT) ||
+      size > BRIDGE_SIZE_MAX) {
+    return BRIDGE_EINVAL;
+  }
+  message->limit = size == 0 ? BRIDGE_SIZE_MAX : size;
+  if (message->capacity > message->limit) {
+    /* What there is beyond is not used any more. */
+    message->capacity =
+        message->size > message->limit ? message->size : message->limit;
+  }
   return BRIDGE_OK;
 }
 

@@ -60,6 +60,7 @@ struct bridge_message {
   unsigned char bytes[BRIDGE__INLINE_SIZE];
 
   size_t capacity;
+  size_t limit;      /* of the size */
   size_t containers; /* begun so far */
   size_t upvalues;   /* written so far */
   bridge__slot *slots;

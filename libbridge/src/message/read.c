@@ -305,9 +305,12 @@ bridge_status bridge__decode(const unsigned char *data,
 
 /* ---- Values of ours -------------------------------------------------------------- */
 
-/* Of a function only the header is taken: what is in it is read next. */
-static bridge_status decode_function(const unsigned char *data,
-                                     bridge__item *item)
+/* Of a function or an object only the header is taken: what is in it is read
+   next. */
+static bridge_status decode_row(const unsigned char *data,
+                                bridge_type type,
+                                size_t least,
+                                bridge__item *item)
 {
   bridge__item inner;
   size_t size = item->value.as.bytes.size;
@@ -317,11 +320,11 @@ static bridge_status decode_function(const unsigned char *data,
   if (status != BRIDGE_OK) {
     return status;
   }
-  if (inner.value.type != BRIDGE_TYPE_ARRAY || inner.children == 0) {
+  if (inner.value.type != BRIDGE_TYPE_ARRAY || inner.children < least) {
     return BRIDGE_ECORRUPT;
   }
   item->value = inner.value;
-  item->value.type = BRIDGE_TYPE_FUNCTION;
+  item->value.type = type;
   item->children = inner.children;
   item->next = (size_t)(payload - data) + inner.next;
   return BRIDGE_OK;
@@ -342,12 +345,12 @@ static bridge_status decode_index(bridge_type type, bridge__item *item)
   return BRIDGE_OK;
 }
 
-static bridge_status decode_globals(bridge__item *item)
+static bridge_status decode_empty(bridge_type type, bridge__item *item)
 {
   if (item->value.as.bytes.size != 0) {
     return BRIDGE_ECORRUPT;
   }
-  item->value = (bridge_value){.type = BRIDGE_TYPE_GLOBALS};
+  item->value = (bridge_value){.type = type};
   return BRIDGE_OK;
 }
 
@@ -362,13 +365,19 @@ bridge_status bridge__decode_own(const unsigned char *data, bridge__item *item)
   case BRIDGE__EXTENSION_REFERENCE:
     return decode_index(BRIDGE_TYPE_REFERENCE, item);
   case BRIDGE__EXTENSION_FUNCTION:
-    return decode_function(data, item);
+    return decode_row(data, BRIDGE_TYPE_FUNCTION, 1, item);
   case BRIDGE__EXTENSION_GLOBALS:
-    return decode_globals(item);
+    return decode_empty(BRIDGE_TYPE_GLOBALS, item);
   case BRIDGE__EXTENSION_SLOT:
     return decode_index(BRIDGE_TYPE_HANDLE, item);
   case BRIDGE__EXTENSION_UPVALUE:
     return decode_index(BRIDGE_TYPE_UPVALUE, item);
+  case BRIDGE__EXTENSION_NULL:
+    return decode_empty(BRIDGE_TYPE_NULL, item);
+  case BRIDGE__EXTENSION_OBJECT:
+    return decode_row(data, BRIDGE_TYPE_OBJECT, 2, item);
+  case BRIDGE__EXTENSION_INSTANCE:
+    return decode_row(data, BRIDGE_TYPE_INSTANCE, 3, item);
   default:
     return BRIDGE_ECORRUPT;
   }
@@ -680,7 +689,8 @@ bridge_status bridge_reader_handle(bridge_reader *reader,
                                    bridge_handle_kind kind,
                                    void **out)
 {
-  if (out == NULL || kind <= BRIDGE_HANDLE_NONE || kind > BRIDGE_HANDLE_ERROR) {
+  if (out == NULL || kind <= BRIDGE_HANDLE_NONE ||
+      kind >= BRIDGE_HANDLE_KINDS) {
     return BRIDGE_EINVAL;
   }
   bridge__item item;

@@ -25,7 +25,8 @@ static bool refused(const scan *s, const bridge_value *value)
 {
   return !s->own && value->type == BRIDGE_TYPE_EXTENSION && value->kind >= 0 &&
          value->kind < BRIDGE__EXTENSION_FIRST &&
-         value->kind != BRIDGE__EXTENSION_REFERENCE;
+         value->kind != BRIDGE__EXTENSION_REFERENCE &&
+         value->kind != BRIDGE__EXTENSION_NULL;
 }
 
 static bridge_status decode(const scan *s, bridge__item *item)
@@ -83,6 +84,8 @@ static bridge_status check(scan *s, const bridge__item *item)
   case BRIDGE_TYPE_ARRAY:
   case BRIDGE_TYPE_MAP:
   case BRIDGE_TYPE_FUNCTION:
+  case BRIDGE_TYPE_OBJECT:
+  case BRIDGE_TYPE_INSTANCE:
     return enter(s, item);
   case BRIDGE_TYPE_REFERENCE:
     return item->value.as.index < s->totals->containers ? BRIDGE_OK

@@ -21,6 +21,20 @@ static bool writable(const bridge_message *message)
   return message != NULL && message->envelope.kind == 0;
 }
 
+/* What an object begins with: the name of its class, the module that knows it. */
+static bool admits_in_object(const bridge__open *open, bridge_type type)
+{
+  switch (open->written) {
+  case 0:
+    return type == BRIDGE_TYPE_STRING;
+  case 1:
+    return type == BRIDGE_TYPE_STRING || type == BRIDGE_TYPE_NIL;
+  default:
+    return open->type == BRIDGE_TYPE_OBJECT || type == BRIDGE_TYPE_ARRAY ||
+           type == BRIDGE_TYPE_MAP;
+  }
+}
+
 /* Whether a value of this type may come next. */
 static inline bool admits(const bridge_message *message, bridge_type type)
 {
@@ -33,6 +47,9 @@ static inline bool admits(const bridge_message *message, bridge_type type)
   }
   if (open->type == BRIDGE_TYPE_FUNCTION && open->written == 0) {
     return type == BRIDGE_TYPE_BINARY;
+  }
+  if (open->type >= BRIDGE_TYPE_OBJECT && !admits_in_object(open, type)) {
+    return false;
   }
   return open->written < open->expected;
 }
@@ -140,6 +157,13 @@ static bridge_status check_bytes(const bridge_message *message,
 bridge_status bridge_message_write_nil(bridge_message *message)
 {
   return write_byte(message, BRIDGE_TYPE_NIL, 0xc0);
+}
+
+bridge_status bridge_message_write_null(bridge_message *message)
+{
+  unsigned char header[BRIDGE__HEADER_MAX];
+  size_t size = bridge__put_extension(header, BRIDGE__EXTENSION_NULL, 0);
+  return write_header(message, BRIDGE_TYPE_NULL, header, size);
 }
 
 bridge_status bridge_message_write_boolean(bridge_message *message, bool value)
@@ -306,6 +330,25 @@ bridge_status bridge_message_begin_function(bridge_message *message,
                FUNCTION_ROOM + size);
 }
 
+bridge_status bridge_message_begin_object(bridge_message *message,
+                                          bridge_type type,
+                                          size_t values)
+{
+  bool instance = type == BRIDGE_TYPE_INSTANCE;
+  if (message == NULL || (type != BRIDGE_TYPE_OBJECT && !instance) ||
+      (instance && values != 1)) {
+    return BRIDGE_EINVAL;
+  }
+  if (values >= BRIDGE_SIZE_MAX) {
+    return BRIDGE_ELIMIT;
+  }
+  unsigned char header[FUNCTION_ROOM + BRIDGE__HEADER_MAX];
+  memcpy(header, room, FUNCTION_ROOM);
+  size_t size = bridge__put_array(header + FUNCTION_ROOM, values + 2);
+  return begin(message, type, (uint32_t)values + 2, header,
+               FUNCTION_ROOM + size);
+}
+
 /* Put the header where room was left for it, and close the gap. */
 static void settle(bridge_message *message,
                    size_t start,
@@ -319,6 +362,19 @@ static void settle(bridge_message *message,
   message->size -= left - size;
 }
 
+/* What its bytes are wrapped in. */
+static int extension_of(bridge_type type)
+{
+  switch (type) {
+  case BRIDGE_TYPE_OBJECT:
+    return BRIDGE__EXTENSION_OBJECT;
+  case BRIDGE_TYPE_INSTANCE:
+    return BRIDGE__EXTENSION_INSTANCE;
+  default:
+    return BRIDGE__EXTENSION_FUNCTION;
+  }
+}
+
 /* The header of a container whose size or count is known only now. */
 static void write_late_header(bridge_message *message, const bridge__open *open)
 {
@@ -330,8 +386,10 @@ static void write_late_header(bridge_message *message, const bridge__open *open)
     size = bridge__put_map(header, open->written / 2);
     break;
   case BRIDGE_TYPE_FUNCTION:
+  case BRIDGE_TYPE_OBJECT:
+  case BRIDGE_TYPE_INSTANCE:
     left = FUNCTION_ROOM;
-    size = bridge__put_extension(header, BRIDGE__EXTENSION_FUNCTION,
+    size = bridge__put_extension(header, extension_of(open->type),
                                  message->size - open->start - left);
     break;
   default:
@@ -354,7 +412,7 @@ bridge_status bridge_message_end(bridge_message *message)
   if (open->type == BRIDGE_TYPE_MAP && open->written % 2 != 0) {
     return BRIDGE_EINVAL;
   }
-  if (unknown || open->type == BRIDGE_TYPE_FUNCTION) {
+  if (unknown || open->type >= BRIDGE_TYPE_FUNCTION) {
     write_late_header(message, open);
   }
   message->depth--;
