@@ -45,6 +45,26 @@ struct Release {
   {
     bridge_state_release(p);
   }
+  void operator()(bridge_channel *p) const
+  {
+    bridge_channel_release(p);
+  }
+  void operator()(bridge_counter *p) const
+  {
+    bridge_counter_release(p);
+  }
+  void operator()(bridge_flag *p) const
+  {
+    bridge_flag_release(p);
+  }
+  void operator()(bridge_mutex *p) const
+  {
+    bridge_mutex_release(p);
+  }
+  void operator()(bridge_timer *p) const
+  {
+    bridge_timer_release(p);
+  }
 };
 
 template <typename T> using Owned = std::unique_ptr<T, Release>;
@@ -80,6 +100,11 @@ inline void write(bridge_message *m, std::nullptr_t)
 inline void write(bridge_message *m, bridge_queue *v)
 {
   ASSERT_EQ(bridge_message_write_handle(m, BRIDGE_HANDLE_QUEUE, v), BRIDGE_OK);
+}
+inline void write(bridge_message *m, bridge_channel *v)
+{
+  ASSERT_EQ(bridge_message_write_handle(m, BRIDGE_HANDLE_CHANNEL, v),
+            BRIDGE_OK);
 }
 inline void write(bridge_message *m, bridge_worker *v)
 {

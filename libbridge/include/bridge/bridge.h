@@ -23,6 +23,7 @@
  */
 
 #include <bridge/buffer.h>
+#include <bridge/channel.h>
 #include <bridge/chunk.h>
 #include <bridge/error.h>
 #include <bridge/export.h>
@@ -31,9 +32,12 @@
 #include <bridge/message.h>
 #include <bridge/mpsc.h>
 #include <bridge/queue.h>
+#include <bridge/select.h>
 #include <bridge/state.h>
 #include <bridge/status.h>
+#include <bridge/sync.h>
 #include <bridge/thread.h>
+#include <bridge/timer.h>
 #include <bridge/version.h>
 #include <bridge/waker.h>
 #include <bridge/worker.h>

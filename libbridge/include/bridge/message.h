@@ -90,7 +90,12 @@ typedef enum bridge_handle_kind {
   BRIDGE_HANDLE_WAKER = 3,
   BRIDGE_HANDLE_THREAD = 4,
   BRIDGE_HANDLE_WORKER = 5,
-  BRIDGE_HANDLE_ERROR = 6
+  BRIDGE_HANDLE_ERROR = 6,
+  BRIDGE_HANDLE_CHANNEL = 7,
+  BRIDGE_HANDLE_COUNTER = 8,
+  BRIDGE_HANDLE_FLAG = 9,
+  BRIDGE_HANDLE_MUTEX = 10,
+  BRIDGE_HANDLE_TIMER = 11
 } bridge_handle_kind;
 
 /** All kinds are below. */

@@ -18,6 +18,8 @@ int64_t bridge__now(void);
 int64_t bridge__deadline(int timeout_ms);
 /* Milliseconds left, rounded up, 0 if it is over; -1 for INT64_MAX. */
 int bridge__remaining(int64_t deadline);
+/* The clock on the wall, nanoseconds since 1970 UTC: somebody may set it. */
+int64_t bridge__wall_now(void);
 
 /* ---- Mutex and condition.  Waiting uses the monotonic clock.  A mutex that
    lives for ever may be initialised by BRIDGE__MUTEX_INIT instead. ---- */
@@ -86,6 +88,7 @@ typedef enum bridge__fork_lock {
   BRIDGE__FORK_LOG,
   BRIDGE__FORK_REGISTRY,
   BRIDGE__FORK_KEPT,
+  BRIDGE__FORK_TIMERS,
   BRIDGE__FORK_LOCKS /* how many */
 } bridge__fork_lock;
 void bridge__at_fork(bridge__fork_lock lock,

@@ -4,6 +4,7 @@
 
 #include "base/object.h"
 #include "message/message.h"
+#include "platform/parking.h"
 #include "platform/platform.h"
 #include "queue/credit.h"
 #include "queue/mpsc.h"
@@ -43,6 +44,10 @@ struct bridge_queue {
   atomic_uint waiting;
   atomic_bool may_block; /* written in the seat: somebody has once waited */
   atomic_uint_fast64_t dropped;
+
+  /* A select that is the consumer. */
+  atomic_uint selecting;
+  bridge__parking *selector; /* guarded by mutex */
 
   /* So that producers and consumer do not slow each other down. */
   char producers_line[64];
@@ -146,6 +151,23 @@ static inline void bridge__queue_credit(bridge_queue *queue, uint64_t credit)
   atomic_store_explicit(&queue->popped, bridge__credit_add(popped, credit),
                         memory_order_release);
   bridge__queue_wake_producers(queue);
+}
+
+/* ---- Telling the consumer ---- */
+
+void bridge__queue_wake_selector(bridge_queue *queue);
+
+/* After something was put in, or the queue was closed.  Refused if the host closed
+   the waker: then nobody waits for it. */
+static inline void bridge__queue_raise(bridge_queue *queue)
+{
+  bridge_waker_raise(queue->waker);
+  /* A write that changes nothing, so that it has a place in the order: publishes
+     what was done to a select that begins later; takes one that began before. */
+  if (atomic_fetch_add_explicit(&queue->selecting, 0, memory_order_acq_rel) >
+      0) {
+    bridge__queue_wake_selector(queue);
+  }
 }
 
 /* Whether it is there, ours, and not of a parent. */

@@ -252,6 +252,34 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
   return status;
 }
 
+/* ---- As one of several that a select waits for ---- */
+
+bridge_status bridge__queue_occupy(bridge_queue *queue)
+{
+  bridge_status status = enter(queue);
+  if (status == BRIDGE_OK) {
+    bridge__queue_stand(queue);
+  }
+  return status;
+}
+
+void bridge__queue_vacate(bridge_queue *queue)
+{
+  bridge__queue_sit(queue); /* a producer may be in the seat */
+  bridge__queue_leave(queue);
+}
+
+bridge_status bridge__queue_look(bridge_queue *queue, bridge_message **out)
+{
+  request wanted = {.messages = out, .capacity = 1};
+  bridge__queue_sit(queue);
+  bridge_status status = take_or_arm(queue, &wanted);
+  bridge__queue_stand(queue);
+  return status;
+}
+
+/* ---- Putting back ---- */
+
 /* Also from producers who have seen more of it: refresh in push.c. */
 static void take_room(bridge_queue *queue, uint64_t popped)
 {
@@ -310,7 +338,7 @@ bridge_status bridge_queue_unpop(bridge_queue *queue, bridge_message **message)
   status = put_back(queue, message);
   bridge__queue_give_back(queue);
   if (status == BRIDGE_OK) {
-    bridge_waker_raise(queue->waker); /* refused only if it was closed */
+    bridge__queue_raise(queue);
   }
   return status;
 }

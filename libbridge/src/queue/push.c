@@ -242,8 +242,7 @@ static inline void link_chain(bridge_queue *queue,
                               bridge_node *oldest)
 {
   if (bridge__mpsc_push(&queue->list, newest, oldest)) {
-    /* Refused if the host closed the waker: then nobody waits. */
-    bridge_waker_raise(queue->waker);
+    bridge__queue_raise(queue);
   }
 }
 

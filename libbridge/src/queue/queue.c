@@ -248,6 +248,7 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->waiting, 0);
   atomic_init(&queue->may_block, false);
   atomic_init(&queue->dropped, 0);
+  atomic_init(&queue->selecting, 0);
   atomic_init(&queue->pushed, 0);
   atomic_init(&queue->known, 0);
   atomic_init(&queue->seat, 0);
@@ -306,7 +307,7 @@ bridge_status bridge_queue_close(bridge_queue *queue)
     bridge__mutex_lock(&queue->mutex);
     bridge__condition_broadcast(&queue->room);
     bridge__mutex_unlock(&queue->mutex);
-    bridge_waker_raise(queue->waker); /* refused only if it was closed */
+    bridge__queue_raise(queue);
   }
   return BRIDGE_OK;
 }

@@ -2,6 +2,8 @@
 #ifndef BRIDGE_QUEUE_QUEUE_H
 #define BRIDGE_QUEUE_QUEUE_H
 
+#include "platform/parking.h"
+
 #include <bridge/queue.h>
 
 /* Append whether or not there is room: for answers, whose number is bounded by
@@ -16,5 +18,16 @@ bridge_status bridge__queue_pop_kept(bridge_queue *queue,
                                      int timeout_ms);
 void bridge__queue_release_room(bridge_queue *queue,
                                 const bridge_message *message);
+
+/* ---- As one of several that a select waits for ---- */
+
+/* The consumer's seat, until it is vacated.  BRIDGE_EBUSY if there is one. */
+bridge_status bridge__queue_occupy(bridge_queue *queue);
+void bridge__queue_vacate(bridge_queue *queue);
+/* For who occupies it: BRIDGE_OK, BRIDGE_ECLOSED, or BRIDGE_EEMPTY, which promises
+   that what comes next unparks the watcher. */
+bridge_status bridge__queue_look(bridge_queue *queue, bridge_message **out);
+/* Name who is to be unparked; NULL for nobody any more. */
+void bridge__queue_watch(bridge_queue *queue, bridge__parking *watcher);
 
 #endif

@@ -1,4 +1,6 @@
-/* Waiting for room: producers sleep under a mutex that the consumer takes only
+/* Waiting, but for messages: producers for room, and a select for whatever comes.
+
+   Waiting for room: producers sleep under a mutex that the consumer takes only
    while somebody waits.
 
    Two words have to agree: the room, and how many wait.  The producer adds
@@ -141,4 +143,27 @@ void bridge__queue_wake_waiting(bridge_queue *queue)
     /* All: a small message may fit where a large one does not. */
     wake_all(queue);
   }
+}
+
+/* ---- A select ---- */
+
+void bridge__queue_watch(bridge_queue *queue, bridge__parking *watcher)
+{
+  bridge__mutex_lock(&queue->mutex);
+  queue->selector = watcher;
+  bridge__mutex_unlock(&queue->mutex);
+  /* Takes what was put in by who raised before; shows who raises later that
+     somebody selects. */
+  atomic_exchange_explicit(&queue->selecting, watcher == NULL ? 0 : 1,
+                           memory_order_acq_rel);
+}
+
+/* Under the mutex, which the selector takes before it goes. */
+void bridge__queue_wake_selector(bridge_queue *queue)
+{
+  bridge__mutex_lock(&queue->mutex);
+  if (queue->selector != NULL) {
+    bridge__parking_unpark(queue->selector);
+  }
+  bridge__mutex_unlock(&queue->mutex);
 }

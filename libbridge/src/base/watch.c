@@ -1,0 +1,136 @@
+/* Watch: how those sleep who wait for an object that many may wait for. */
+#include "base/watch.h"
+
+#include "base/interrupt.h"
+
+void bridge__watch_add(bridge__watchers *list,
+                       bridge__watch *watch,
+                       bridge__parking *sleeper)
+{
+  watch->next = NULL;
+  watch->previous = list->last;
+  watch->sleeper = sleeper;
+  watch->told = false;
+  if (list->last == NULL) {
+    list->first = watch;
+  } else {
+    list->last->next = watch;
+  }
+  list->last = watch;
+}
+
+void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch)
+{
+  if (watch->previous == NULL) {
+    list->first = watch->next;
+  } else {
+    watch->previous->next = watch->next;
+  }
+  if (watch->next == NULL) {
+    list->last = watch->previous;
+  } else {
+    watch->next->previous = watch->previous;
+  }
+}
+
+static void tell(bridge__watch *watch)
+{
+  watch->told = true;
+  bridge__parking_unpark(watch->sleeper);
+}
+
+void bridge__watch_tell_one(const bridge__watchers *list,
+                            const bridge__watch *after)
+{
+  bridge__watch *watch = after == NULL ? list->first : after->next;
+  while (watch != NULL && watch->told) {
+    watch = watch->next;
+  }
+  if (watch != NULL) {
+    tell(watch);
+  }
+}
+
+void bridge__watch_tell_all(const bridge__watchers *list)
+{
+  for (bridge__watch *watch = list->first; watch != NULL; watch = watch->next) {
+    tell(watch);
+  }
+}
+
+void bridge__watch_wake(void *parking)
+{
+  bridge__parking_unpark(parking);
+}
+
+/* Under the mutex, in the list. */
+static bridge_status sleep_until(bridge__mutex *mutex,
+                                 bridge__watch *watch,
+                                 bridge__look *look,
+                                 void *request,
+                                 int64_t deadline)
+{
+  bool in_time = true;
+  for (;;) {
+    const unsigned ticket = bridge__parking_prepare(watch->sleeper);
+    const bool over = look(request, watch);
+    watch->told = false;
+    if (over) {
+      return BRIDGE_OK;
+    }
+    if (bridge__interrupted()) {
+      return BRIDGE_ECANCELLED;
+    }
+    if (!in_time) {
+      return BRIDGE_ETIMEDOUT;
+    }
+    bridge__mutex_unlock(mutex);
+    in_time = bridge__parking_park(watch->sleeper, ticket, deadline);
+    bridge__mutex_lock(mutex);
+  }
+}
+
+static bridge_status wait_sleeping(bridge__mutex *mutex,
+                                   bridge__watchers *list,
+                                   bridge__look *look,
+                                   void *request,
+                                   int64_t deadline)
+{
+  bridge__parking sleeper;
+  bridge_status status = bridge__parking_init(&sleeper);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (bridge__wait_begin(bridge__watch_wake, &sleeper)) {
+    bridge__watch watch;
+    bridge__mutex_lock(mutex);
+    bridge__watch_add(list, &watch, &sleeper);
+    status = sleep_until(mutex, &watch, look, request, deadline);
+    bridge__watch_remove(list, &watch);
+    bridge__mutex_unlock(mutex);
+    bridge__wait_end();
+  } else {
+    status = BRIDGE_ECANCELLED;
+  }
+  bridge__parking_destroy(&sleeper, false);
+  return status;
+}
+
+bridge_status bridge__watch_wait(bridge__mutex *mutex,
+                                 bridge__watchers *list,
+                                 bridge__look *look,
+                                 void *request,
+                                 int timeout_ms)
+{
+  bridge__mutex_lock(mutex);
+  const bool over = look(request, NULL);
+  bridge__mutex_unlock(mutex);
+  if (over) {
+    return BRIDGE_OK;
+  }
+  if (timeout_ms == 0) {
+    return BRIDGE_EEMPTY;
+  }
+  return wait_sleeping(mutex, list, look, request,
+                       bridge__deadline(timeout_ms));
+}

@@ -1,0 +1,55 @@
+/* Watching: threads that sleep until an object changes.  The object has a mutex
+   and a list of them; each change tells one, or all, to look again.
+
+   A watch is taken out of its list, under the mutex, before its thread goes on,
+   and who tells does so under the mutex: so nobody tells a sleeper who has
+   gone. */
+#ifndef BRIDGE_BASE_WATCH_H
+#define BRIDGE_BASE_WATCH_H
+
+#include "platform/parking.h"
+#include "platform/platform.h"
+
+typedef struct bridge__watch {
+  struct bridge__watch *next;
+  struct bridge__watch *previous;
+  bridge__parking *sleeper;
+  bool told; /* to look again, and has not yet */
+} bridge__watch;
+
+/* In the order in which they came; guarded by the object's mutex, as are all
+   calls below but the last. */
+typedef struct bridge__watchers {
+  bridge__watch *first;
+  bridge__watch *last;
+} bridge__watchers;
+
+void bridge__watch_add(bridge__watchers *list,
+                       bridge__watch *watch,
+                       bridge__parking *sleeper);
+void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch);
+
+/* The first who was not told yet; of those who stand behind `after`, if it is not
+   NULL. */
+void bridge__watch_tell_one(const bridge__watchers *list,
+                            const bridge__watch *after);
+void bridge__watch_tell_all(const bridge__watchers *list);
+
+/* Under the mutex: whether the wait is over.  `watch` is NULL before the caller is
+   in the list. */
+typedef bool bridge__look(void *request, bridge__watch *watch);
+
+/* Look, and sleep until told, until `look` says so.  Takes the mutex itself.
+   BRIDGE_OK; BRIDGE_EEMPTY if not and the timeout is 0; BRIDGE_ETIMEDOUT;
+   BRIDGE_ECANCELLED; what bridge__parking_init says.  The last look comes before
+   any of these, so that nothing that the caller was told of is lost. */
+bridge_status bridge__watch_wait(bridge__mutex *mutex,
+                                 bridge__watchers *list,
+                                 bridge__look *look,
+                                 void *request,
+                                 int timeout_ms);
+
+/* Ends the sleep of a parking, as a bridge__wake. */
+void bridge__watch_wake(void *parking);
+
+#endif

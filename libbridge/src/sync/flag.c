@@ -1,0 +1,75 @@
+/* Flag: a counter of 0 or 1 under a name of its own. */
+#include "base/memory.h"
+#include "base/object.h"
+
+#include <bridge/sync.h>
+
+struct bridge_flag {
+  bridge__object object;
+  bridge_counter *counter; /* one reference */
+};
+
+static void destroy(void *object)
+{
+  bridge_flag *flag = object;
+  bridge_counter_release(flag->counter);
+  bridge__free(flag);
+}
+
+static const bridge__type type = {BRIDGE_HANDLE_FLAG, "flag", destroy};
+
+bridge_status bridge_flag_create(bridge_flag **out, bool set)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_flag *flag = bridge__allocate_zero(sizeof *flag);
+  if (flag == NULL) {
+    return BRIDGE_ENOMEM;
+  }
+  bridge_status status = bridge_counter_create(&flag->counter, set ? 1 : 0);
+  if (status != BRIDGE_OK) {
+    bridge__free(flag);
+    return status;
+  }
+  bridge__object_init(flag, &type);
+  *out = flag;
+  return BRIDGE_OK;
+}
+
+bridge_flag *bridge_flag_retain(bridge_flag *flag)
+{
+  return bridge__retain(flag);
+}
+
+void bridge_flag_release(bridge_flag *flag)
+{
+  bridge__release(flag);
+}
+
+/* NULL, which the counter refuses, for NULL. */
+static bridge_counter *counter_of(const bridge_flag *flag)
+{
+  return flag == NULL ? NULL : flag->counter;
+}
+
+bridge_status bridge_flag_set(bridge_flag *flag)
+{
+  return bridge_counter_set(counter_of(flag), 1, NULL);
+}
+
+bridge_status bridge_flag_clear(bridge_flag *flag)
+{
+  return bridge_counter_set(counter_of(flag), 0, NULL);
+}
+
+bool bridge_flag_is_set(const bridge_flag *flag)
+{
+  return bridge_counter_get(counter_of(flag)) != 0;
+}
+
+bridge_status bridge_flag_wait(bridge_flag *flag, int timeout_ms)
+{
+  return bridge_counter_wait(counter_of(flag), BRIDGE_EQUAL, 1, timeout_ms,
+                             NULL);
+}
