@@ -11,6 +11,7 @@ extern "C" {
 }
 
 #include <cmath>
+#include <cstring>
 #include <string>
 
 namespace
@@ -69,11 +70,15 @@ protected:
     return message;
   }
 
-  /* `check` is handed what `make` returned, and asserts. */
-  void Cross(const std::string &make, const std::string &check)
+  /* `check` is handed what `make` returned, and asserts; `prepare` runs where it
+     arrives, before. */
+  void Cross(const std::string &make,
+             const std::string &check,
+             const std::string &prepare = "")
   {
     bridge_message *message = Make(make);
     ASSERT_NE(nullptr, message);
+    ASSERT_EQ(BRIDGE_OK, Run(to_, prepare, nullptr, nullptr).status);
     Failure failure = Run(to_, check, &message, nullptr);
     EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
     EXPECT_EQ(nullptr, message);
@@ -445,6 +450,366 @@ TEST_F(Values, CrossLightUserdata)
   ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
   EXPECT_EQ(nullptr, value.as.pointer);
   bridge_message_release(results);
+}
+
+/* ---- Null, arrays, maps ---- */
+
+bridge_type TypeAt(const bridge_message *message, size_t place, size_t *count)
+{
+  bridge_reader reader;
+  bridge_value value = {};
+  EXPECT_EQ(BRIDGE_OK, bridge_reader_init(&reader, message));
+  for (size_t i = 0; i < place; i++) {
+    EXPECT_EQ(BRIDGE_OK, bridge_reader_skip(&reader));
+  }
+  EXPECT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  *count = value.as.count;
+  return value.type;
+}
+
+TEST_F(Values, KeepNullWhereverItStands)
+{
+  Cross("local null = require 'bridge'.null; local up = null;"
+        "return null, { 1, null, 3 }, { a = null }, { [null] = 'key' },"
+        "       function() return up end, nil",
+        "local null = require 'bridge'.null;"
+        "local top, list, map, keyed, f, none = ...;"
+        "assert(top == null and null ~= nil and type(null) == 'userdata')"
+        "assert(list[2] == null and #list == 3 and map.a == null)"
+        "assert(keyed[null] == 'key' and f() == null and none == nil)"
+        "assert(select('#', ...) == 6)");
+}
+
+TEST_F(Values, WriteNullAsNilWithinTablesOnly)
+{
+  bridge_message *message =
+      Make("local null = require 'bridge'.null; return null, { null }");
+  ASSERT_NE(nullptr, message);
+  EXPECT_EQ(0u, bridge_message_slot_count(message));
+  const char bytes[] = "\xc7\x00\x06\x91\xc0";
+  ASSERT_EQ(sizeof bytes - 1, bridge_message_size(message));
+  EXPECT_EQ(0, memcmp(bytes, bridge_message_data(message), sizeof bytes - 1));
+  bridge_message *outside = nullptr;
+  EXPECT_EQ(BRIDGE_OK,
+            bridge_message_from_bytes(&outside, bytes, sizeof bytes - 1));
+  bridge_message_release(outside);
+  bridge_message_release(message);
+}
+
+TEST_F(Values, KeepTheLengthOfListsWithNothingInThem)
+{
+  const char bytes[] = "\x93\x01\xc0\xc0\x81\xa1k\xc0";
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK,
+            bridge_message_from_bytes(&message, bytes, sizeof bytes - 1));
+  bridge_message *back = nullptr;
+  Failure failure = Run(to_,
+                        "local null = require 'bridge'.null;"
+                        "local list, map = ...; assert(#list == 3)"
+                        "assert(list[2] == null and map.k == null) return ...",
+                        &message, &back);
+  ASSERT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  ASSERT_EQ(sizeof bytes - 1, bridge_message_size(back));
+  EXPECT_EQ(0, memcmp(bytes, bridge_message_data(back), sizeof bytes - 1));
+  bridge_message_release(back);
+}
+
+TEST_F(Values, WriteMarkedTablesAsTheyAreMarked)
+{
+  bridge_message *message = Make(
+      "local bridge = require 'bridge';"
+      "local holes = bridge.array { 1, nil, 3 };"
+      "return bridge.array {}, bridge.map {}, holes, bridge.map { 1, 2 },"
+      "       bridge.array { n = 4, 'a' }, bridge.array(table.pack(nil, nil)),"
+      "       bridge.map { a = 1, 7 }");
+  ASSERT_NE(nullptr, message);
+  const bridge_type types[] = {
+      BRIDGE_TYPE_ARRAY, BRIDGE_TYPE_MAP,   BRIDGE_TYPE_ARRAY, BRIDGE_TYPE_MAP,
+      BRIDGE_TYPE_ARRAY, BRIDGE_TYPE_ARRAY, BRIDGE_TYPE_MAP};
+  const size_t counts[] = {0, 0, 3, 2, 4, 2, 2};
+  for (size_t i = 0; i < 7; i++) {
+    size_t count = 99;
+    EXPECT_EQ(types[i], TypeAt(message, i, &count)) << i;
+    EXPECT_EQ(counts[i], count) << i;
+  }
+  bridge_message_release(message);
+}
+
+/* What came as a map goes on as one. */
+TEST_F(Values, KeepMapsThatLookLikeArrays)
+{
+  const char bytes[] = "\x80\x82\x01\xa1x\x02\xa1y\x90\x81\x05\x06";
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK,
+            bridge_message_from_bytes(&message, bytes, sizeof bytes - 1));
+  bridge_message *back = nullptr;
+  Failure failure =
+      Run(to_, "local e, m, a = ...; assert(m[1] == 'x') return ...", &message,
+          &back);
+  ASSERT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  ASSERT_EQ(sizeof bytes - 1, bridge_message_size(back));
+  EXPECT_EQ(0, memcmp(bytes, bridge_message_data(back), sizeof bytes - 1));
+  bridge_message_release(back);
+  /* A table of Lua gets no metatable by crossing. */
+  Cross("return {}, { 1, 2 }, { 1, nil, nil, 4 }, { a = 1 }",
+        "for i = 1, 4 do assert(getmetatable((select(i, ...))) == nil) end");
+}
+
+TEST_F(Values, RefuseArraysThatAreNone)
+{
+  const std::string array = "local array = require 'bridge'.array; return ";
+  EXPECT_EQ("result 1.list: a table that is marked as an array has other keys",
+            Pack(array + "{ list = array { 1, x = 2 } }").text);
+  EXPECT_EQ("result 1: a table that is marked as an array has other keys",
+            Pack(array + "array { [0] = 1 }").text);
+  EXPECT_EQ("result 1: a table that is marked as an array has other keys",
+            Pack(array + "array { n = -1 }").text);
+  EXPECT_EQ("result 1: a table that is marked as an array is nearly empty",
+            Pack(array + "array { [1 << 40] = 1 }").text);
+  EXPECT_EQ("result 1: a table that is marked as an array is nearly empty",
+            Pack(array + "array { n = math.maxinteger }").text);
+}
+
+/* ---- Classes ---- */
+
+/* Both states know it; an object holds a resource that is no table. */
+const char point[] =
+    "local bridge = require 'bridge';"
+    "Point = { __bridge_name = 'test.point', __index = { kind = 'point' } };"
+    "Point.__bridge_pack = function(p) calls = (calls or 0) + 1;"
+    "  return p.x, nil, p.y end;"
+    "Point.__bridge_unpack = function(x, gap, y) made = (made or 0) + 1;"
+    "  assert(gap == nil);"
+    "  return setmetatable({ x = x, y = y, new = true }, Point) end;"
+    "bridge.register('test.point', Point);"
+    "local function new(x, y) return setmetatable({ x = x, y = y }, Point) end;"
+    "Box = { __index = { kind = 'box' } };"
+    "bridge.register('test.box', Box);"
+    "local function box(t) return setmetatable(t, Box) end;";
+
+TEST_F(Values, MakeObjectsAgainOfWhatTheyGave)
+{
+  Cross(std::string(point) +
+            "local p = new(1, { 2 }); local r = table.pack(p, { p, k = p },"
+            "  new('s', function() return p end));"
+            "assert(calls == nil); return table.unpack(r)",
+        "local p, t, q = ...;"
+        "assert(getmetatable(p) == Point and p.x == 1 and p.y[1] == 2)"
+        "assert(p.new and p.kind == 'point' and made == 2)"
+        "assert(t[1] == p and t.k == p and q.x == 's' and q.y() == p)",
+        point);
+  /* Each was asked once. */
+  Cross("return calls", "assert(... == 2)");
+}
+
+TEST_F(Values, GiveTablesTheirMetatableAgain)
+{
+  Cross(std::string(point) +
+            "local b = box { 1, 2, list = box {} }; b.self = b;"
+            "return b, box { b, new(3, b) }, box {}",
+        "local b, c, e = ...;"
+        "assert(getmetatable(b) == Box and #b == 2 and b.self == b)"
+        "assert(getmetatable(b.list) == Box and next(b.list) == nil)"
+        "assert(getmetatable(c) == Box and c[1] == b and c.kind == 'box')"
+        "assert(getmetatable(c[2]) == Point and c[2].y == b)"
+        "assert(getmetatable(e) == Box and next(e) == nil)",
+        point);
+}
+
+TEST_F(Values, MakeObjectsWithinObjects)
+{
+  Cross(std::string(point) +
+            "local p = new(0, 0); for i = 1, 300 do p = new(i, p) end;"
+            "return p, { [new(5, 6)] = new(7, box { new(8, 9) }) }",
+        "local p, t = ...; for i = 300, 1, -1 do"
+        "  assert(getmetatable(p) == Point and p.x == i) p = p.y end;"
+        "local k, v = next(t); assert(k.x == 5 and v.x == 7)"
+        "assert(v.y.kind == 'box' and v.y[1].y == 9)",
+        point);
+}
+
+TEST_F(Values, CrossUserdataOfAClass)
+{
+  const std::string file =
+      "local bridge = require 'bridge'; local class = getmetatable(io.stdout);"
+      "class.__bridge_pack = function(f) return io.type(f) end;"
+      "class.__bridge_unpack = function(kind) return io.tmpfile(), kind end;"
+      "bridge.register('test.file', class);";
+  Cross(file + "return { io.stdout, io.stdout, io.stderr }",
+        "local t = ...; assert(io.type(t[1]) == 'file')"
+        "assert(t[1] == t[2] and t[1] ~= t[3])",
+        file);
+}
+
+TEST_F(Values, RequireTheModuleOfAClass)
+{
+  const std::string module =
+      "package.preload['geometry.point'] = function()"
+      "  loads = (loads or 0) + 1; local P = { __name = 'point' };"
+      "  P.__bridge_module = 'geometry.point';"
+      "  P.__bridge_pack = function(p) return p[1] end;"
+      "  P.__bridge_unpack = function(x) return setmetatable({ x }, P) end;"
+      "  return P "
+      "end;";
+  Cross(module + "local P = require 'geometry.point'"
+                 "return setmetatable({ 5 }, P), setmetatable({ 6 }, P)",
+        "local p, q = ...;"
+        "assert(p[1] == 5 and q[1] == 6 and loads == 1)"
+        "assert(getmetatable(p) == require 'geometry.point')",
+        module);
+}
+
+TEST_F(Values, SayWhatIsWrongWithObjects)
+{
+  const std::string begin =
+      "local bridge = require 'bridge';"
+      "local function of(class) return setmetatable({ 1 }, class) end;";
+  struct {
+    const char *make;
+    const char *text;
+  } const cases[] = {
+      {"return { a = { of { __name = 'C', __bridge_pack = function()"
+       " error('no', 0) end } } }",
+       "result 1.a[1]: __bridge_pack failed: no"},
+      {"return of { __name = 'C', __bridge_pack = function()"
+       " error({}) end }",
+       "result 1: __bridge_pack failed with a table"},
+      {"return of { __bridge_pack = function() end }",
+       "result 1: its class has __bridge_pack and no name: __bridge_name is "
+       "missing"},
+      {"return 1, of { __name = 'C', __bridge_pack = function(o)"
+       " return 'x', { o } end }",
+       "result 2 (packed 2)[1]: an object is among the values that its own "
+       "__bridge_pack gave"},
+      {"return of { __name = 'C', __bridge_pack = function(o)"
+       " return 1, coroutine.running() end }",
+       "result 1 (packed 2): a coroutine cannot cross"},
+      {"return of { __name = 'C', __bridge_pack = coroutine.yield }",
+       "result 1: __bridge_pack failed: attempt to yield across a "
+       "C-call boundary"},
+      {"return of { __name = 'C', __bridge_pack = 5 }",
+       "result 1: __bridge_pack failed: attempt to call a number value"},
+      {"return { of { __bridge_name = 'C', __gc = rawlen } }",
+       "result 1[1]: the class of this table has __gc: only by __bridge_pack "
+       "can it cross"},
+      {"local c = { __bridge_name = 'C' }; return { k = setmetatable({"
+       " io.stdout }, c) }",
+       "result 1.k[1]: a userdata cannot cross"},
+  };
+  for (const auto &each : cases) {
+    Failure failure = Pack(begin + each.make);
+    EXPECT_EQ(BRIDGE_ETYPE, failure.status) << each.make;
+    EXPECT_EQ(each.text, failure.text) << each.make;
+  }
+}
+
+TEST_F(Values, LeaveMessagesOfUnknownClasses)
+{
+  struct {
+    const char *prepare;
+    const char *text;
+  } const cases[] = {
+      {"", "argument 2[1]: no class is registered as 'test.point' in this "
+           "state"},
+      {"require 'bridge'.register('test.point', {})",
+       "argument 2[1]: its class has no __bridge_unpack"},
+      {"require 'bridge'.register('test.point', { __bridge_unpack ="
+       " function() error('cannot', 0) end })",
+       "argument 2[1]: cannot"},
+      {"require 'bridge'.register('test.point', { __bridge_unpack ="
+       " function() end })",
+       "argument 2[1]: __bridge_unpack gave no object"},
+      {"require 'bridge'.register('test.point', { __bridge_unpack ="
+       " function() error({}) end })",
+       "argument 2[1]: __bridge_unpack failed"},
+      {"require 'bridge'.register('test.point')",
+       "argument 2[1]: no class is registered as 'test.point' in this state"},
+  };
+  bridge_message *message =
+      Make(std::string(point) + "return 1, { new(1, 2) }");
+  ASSERT_NE(nullptr, message);
+  for (const auto &each : cases) {
+    ASSERT_EQ(BRIDGE_OK, Run(to_, each.prepare, nullptr, nullptr).status);
+    Failure failure = Run(to_, "return ...", &message, nullptr);
+    EXPECT_EQ(BRIDGE_ETYPE, failure.status) << each.prepare;
+    EXPECT_EQ(each.text, failure.text);
+    ASSERT_NE(nullptr, message);
+  }
+  Failure failure =
+      Run(to_, std::string(point) + "assert((...) == 1)", &message, nullptr);
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status) << "unpacked before it runs";
+  ASSERT_EQ(BRIDGE_OK, Run(to_, point, nullptr, nullptr).status);
+  failure = Run(to_, "assert(select(2, ...)[1].x == 1)", &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_message_release(message);
+}
+
+TEST_F(Values, LeaveMessagesOfUnknownModules)
+{
+  bridge_message *message =
+      Make("local c = { __bridge_name = 'x', __bridge_module = 'not.there' };"
+           "return setmetatable({}, c)");
+  ASSERT_NE(nullptr, message);
+  Failure failure = Run(to_, "", &message, nullptr);
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ(0u, failure.text.find("argument 1: module 'not.there' not found"))
+      << failure.text;
+  ASSERT_EQ(BRIDGE_OK, Run(to_, "package.preload['not.there'] = function() end",
+                           nullptr, nullptr)
+                           .status);
+  EXPECT_EQ("argument 1: the module 'not.there' did not register the class 'x'",
+            Run(to_, "", &message, nullptr).text);
+  ASSERT_EQ(BRIDGE_OK, Run(to_,
+                           "package.loaded['not.there'] = nil;"
+                           "package.preload['not.there'] = function() X = {};"
+                           "  require 'bridge'.register('x', X) end",
+                           nullptr, nullptr)
+                           .status);
+  failure = Run(to_, "assert(getmetatable(...) == X)", &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_message_release(message);
+}
+
+/* What changes tables meanwhile is not what is walked. */
+TEST_F(Values, PackWhatObjectsChangedWhenTheyWereAsked)
+{
+  Cross(std::string(point) +
+            "local t = {}; for i = 1, 100 do t['k' .. i] = i end;"
+            "local c = { __bridge_name = 'test.changes' };"
+            "c.__bridge_pack = function(o)"
+            "  for k in next, t do"
+            "    if k ~= 'object' and k ~= 'late' then t[k] = nil end end;"
+            "  for i = 1, 300 do t['z' .. i] = i end; collectgarbage();"
+            "  t.late = t.late or new(1, 2); return o[1] end;"
+            "t.object = setmetatable({ 'o' }, c); return t",
+        "local t = ...; assert(t.object[1] == 'o' and t.late.y == 2)"
+        "local n = 0; for k, v in next, t do n = n + 1;"
+        "  assert(k == 'object' or k == 'late' or k == 'z' .. v) end;"
+        "assert(n == 301 or n == 302, n)",
+        std::string(point) +
+            "bridge.register('test.changes', { __bridge_unpack ="
+            "  function(v) return { v } end })");
+}
+
+TEST_F(Values, GiveUpOnObjectsThatNeverCease)
+{
+  Failure failure =
+      Pack(std::string(point) + "local t = {}; local c = { __name = 'c' };"
+                                "c.__bridge_pack = function(o)"
+                                "  t[#t + 1] = setmetatable({}, c) end;"
+                                "t[1] = setmetatable({}, c); return { t }");
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ("the values changed while they were packed", failure.text);
+}
+
+TEST_F(Values, NeverTakeObjectsFromOutside)
+{
+  for (const char *bytes : {"\xc7\x04\x07\x93\xa0\xc0\x90",
+                            "\xc7\x04\x08\x93\xa0\xc0\x90", "\xd4\x07\x90"}) {
+    bridge_message *message = nullptr;
+    EXPECT_EQ(BRIDGE_ECORRUPT,
+              bridge_message_from_bytes(&message, bytes, strlen(bytes)));
+  }
 }
 
 /* ---- What cannot cross ---- */

@@ -290,7 +290,8 @@ void bridge__class_unpacker(lua_State *L)
   int class = lua_gettop(L);
   push_classes(L);
   get_raw(L, class, class + 1, UNPACK);
-  lua_replace(L, class + 1);
+  lua_replace(L, class);
+  lua_settop(L, class);
 }
 
 bool bridge__class_has_finalizer(lua_State *L)

@@ -29,8 +29,8 @@ bridge__class bridge__class_of(lua_State *L);
 /* A function of Lua: (name, module) gives the class, or raises. */
 int bridge__class_find(lua_State *L);
 
-/* What a class makes its objects of values with: pushed for the class on top of
-   the stack; nil if it has nothing. */
+/* What a class makes its objects of values with, in the place of the class on top
+   of the stack; nil if it has nothing. */
 void bridge__class_unpacker(lua_State *L);
 bool bridge__class_has_finalizer(lua_State *L);
 

@@ -137,5 +137,14 @@ void bridge__path_end(bridge__path *path, const char *reason)
 {
   path->full = false;
   append(path, ": ", sizeof path->text - 4);
+  size_t room = sizeof path->text - 4 - path->size;
+  size_t size = strlen(reason);
+  if (size > room) { /* of a script's: as much as there is room for */
+    memcpy(path->text + path->size, reason, room);
+    path->size += room;
+    path->full = false;
+    append(path, "...", sizeof path->text - 1);
+    return;
+  }
   append(path, reason, sizeof path->text - 4);
 }
