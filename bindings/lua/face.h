@@ -95,11 +95,13 @@ void bridge__face_errors(lua_State *L);
 
 /* ---- Functions of the module that are written by hand ---------------------- */
 
-extern const luaL_Reg bridge__face_functions[];      /* values.c */
-extern const luaL_Reg bridge__face_queue_methods[];  /* values.c */
-extern const luaL_Reg bridge__face_worker_methods[]; /* values.c */
-extern const luaL_Reg bridge__face_buffer_methods[]; /* buffer.c */
-extern const luaL_Reg bridge__face_language[];       /* language.c */
+extern const luaL_Reg bridge__face_functions[];        /* values.c */
+extern const luaL_Reg bridge__face_queue_methods[];    /* values.c */
+extern const luaL_Reg bridge__face_worker_methods[];   /* values.c */
+extern const luaL_Reg bridge__face_buffer_methods[];   /* buffer.c */
+extern const luaL_Reg bridge__face_language[];         /* language.c */
+extern const luaL_Reg bridge__face_registry[];         /* registry.c */
+extern const luaL_Reg bridge__face_registry_methods[]; /* registry.c: Worker */
 
 /* ---- Opening (open.c) ------------------------------------------------------ */
 

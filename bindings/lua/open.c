@@ -27,6 +27,7 @@ int bridge__face_open(lua_State *L)
   bridge__face_generated(L);
   luaL_setfuncs(L, bridge__face_functions, 0);
   luaL_setfuncs(L, bridge__face_language, 0);
+  luaL_setfuncs(L, bridge__face_registry, 0);
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
 
@@ -34,6 +35,9 @@ int bridge__face_open(lua_State *L)
   add_methods(L, "Buffer", BRIDGE_HANDLE_BUFFER, bridge__face_buffer_methods);
   add_methods(L, "Queue", BRIDGE_HANDLE_QUEUE, bridge__face_queue_methods);
   add_methods(L, "Waker", BRIDGE_HANDLE_WAKER, NULL);
+  bridge__face_methods(L, BRIDGE_HANDLE_WORKER);
+  luaL_setfuncs(L, bridge__face_registry_methods, 0);
+  lua_pop(L, 1);
   add_methods(L, "Worker", BRIDGE_HANDLE_WORKER, bridge__face_worker_methods);
   lua_setfield(L, -2, "methods");
 

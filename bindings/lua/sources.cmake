@@ -7,5 +7,6 @@ set(BRIDGE_LUA_FACE
   language.c
   object.c
   open.c
+  registry.c
   values.c)
 list(TRANSFORM BRIDGE_LUA_FACE PREPEND "${PROJECT_SOURCE_DIR}/bindings/lua/")

@@ -426,6 +426,24 @@ if inside then
   end
 end
 
+--- All workers of the process that have not ended, also those of which nobody has a
+-- handle; the oldest first.  Each is a table as worker:info() gives it: name, id,
+-- phase, paused, running (the handler or the chunk that runs now, "" while it waits),
+-- running_time (seconds without a break), cpu_time, memory_used, memory_peak,
+-- memory_limit, inbox_items, inbox_bytes, messages, errors, dropped; and the `worker`
+-- itself.  None of them is held up.
+bridge.workers = core.workers
+
+--- The worker of this name, the latest if there are several, or of this number; nil
+-- if there is none that has not ended.
+function bridge.find(name)
+  local found = type_of(name)
+  if found ~= "string" and not (found == "number" and core.whole(name)) then
+    raise(2, "bridge.find: a name or a number expected, got " .. found)
+  end
+  return core.find(name)
+end
+
 -- ---- Queue ------------------------------------------------------------------
 
 -- queue:push(...): true; or nil, message, code.  push_timeout(seconds, ...) waits

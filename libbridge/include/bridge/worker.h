@@ -197,6 +197,102 @@ BRIDGE_API bridge_status bridge_worker_memory(const bridge_worker *worker,
                                               size_t *peak,
                                               size_t *limit);
 
+/* ---- Looking at those that live ------------------------------------------ */
+
+/** What can be seen of a worker while it works; each number is of some moment, not
+    all of the same.  Fill `version` by bridge_worker_info_init. */
+typedef struct bridge_worker_info {
+  /** Layout of this structure: BRIDGE_WORKER_INFO_VERSION. */
+  unsigned version;
+  /** Where it is in its life. */
+  bridge_worker_phase phase;
+  /** As bridge_worker_id. */
+  uint64_t id;
+  /** Its name, or the beginning of it. */
+  char name[64];
+  /** The handler that runs now, or the chunk; "" while it waits. */
+  char running[64];
+  /** For how long that has run without a break, in nanoseconds, right to some
+      milliseconds; 0 while it waits. */
+  int64_t running_ns;
+  /** CPU time that it has had, in nanoseconds; of its thread, if it has one. */
+  int64_t cpu_ns;
+  /** Bytes that its values take, now, at most, and at most allowed (0: any). */
+  size_t memory_used;
+  size_t memory_peak;
+  size_t memory_limit;
+  /** Messages in its inbox, and their bytes. */
+  size_t inbox_items;
+  size_t inbox_bytes;
+  /** Requests that it has begun. */
+  uint64_t messages;
+  /** Requests, and chunks, that failed. */
+  uint64_t errors;
+  /** Requests that were refused, since the inbox was full. */
+  uint64_t dropped;
+  /** Whether bridge_worker_pause holds it. */
+  bool paused;
+} bridge_worker_info;
+
+#define BRIDGE_WORKER_INFO_VERSION 1
+
+/**
+ * Make it ready for bridge_worker_look.
+ *
+ * @param[out] info  NULL does nothing
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API void bridge_worker_info_init(bridge_worker_info *info);
+
+/**
+ * Look at a worker.  It is not held up.
+ *
+ * @param worker        the worker
+ * @param[in,out] info  filled
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_look(const bridge_worker *worker,
+                                            bridge_worker_info *info);
+
+/**
+ * All workers of the process that have not ended, also those of which nobody has
+ * a handle, and those that were given up; the oldest first.
+ *
+ * @param[out] out    a reference of each, the caller's; may be NULL if
+ *                    @p capacity is 0
+ * @param capacity    how many fit
+ * @param[out] count  how many there are, perhaps more than fit
+ * @return BRIDGE_OK or BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_workers(bridge_worker **out,
+                                        size_t capacity,
+                                        size_t *count);
+
+/**
+ * The worker of this name that has not ended; the latest, if there are several.
+ *
+ * @param name  the whole name; NULL finds none
+ * @return a reference, the caller's; NULL if there is none
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_worker *bridge_worker_find(const char *name);
+
+/**
+ * The worker of this number, if it has not ended.
+ *
+ * @param id  as bridge_worker_id
+ * @return a reference, the caller's; NULL if there is none
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_worker *bridge_worker_find_id(uint64_t id);
+
 /* ---- Asking ------------------------------------------------------------- */
 
 /**

@@ -34,6 +34,9 @@ void bridge__object_init(void *object, const bridge__type *type);
 /* Both take any handle, and NULL. */
 void *bridge__retain(void *object);
 void bridge__release(void *object);
+/* A reference of an object that may have lost its last one, and is not freed before
+   a lock of the caller's is open; NULL if it has. */
+void *bridge__retain_living(void *object);
 
 /* Whether the handle was made before a fork, by the parent. */
 static inline bool bridge__forked(const void *object)

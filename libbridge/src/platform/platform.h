@@ -13,6 +13,12 @@
 
 /* ---- Time: monotonic, nanoseconds since some moment ---- */
 int64_t bridge__now(void);
+/* The same, some milliseconds late, and cheaper. */
+int64_t bridge__now_roughly(void);
+/* The clock of the CPU time of the calling thread, which any thread can read; 0 if
+   there is none. */
+int bridge__cpu_clock(void);
+bool bridge__cpu_clock_read(int clock, int64_t *out);
 /* The next two are not a platform's (base/deadline.c).  When a timeout that begins
    now is over; INT64_MAX for a negative one. */
 int64_t bridge__deadline(int timeout_ms);
@@ -60,8 +66,14 @@ unsigned bridge__native_cores(void);
 bridge_status bridge__native_priority(int priority);
 bridge_status bridge__native_affinity(uint64_t mask);
 
-/* Call `hook` when the calling thread ends; the same hook for all threads. */
-void bridge__at_thread_exit(void (*hook)(void));
+/* Call `hook` when the calling thread ends: one for each of these, the same for all
+   threads.  It may also come to a thread that never asked for it. */
+typedef enum bridge__exit {
+  BRIDGE__EXIT_BLOCKS,
+  BRIDGE__EXIT_RUNNER,
+  BRIDGE__EXITS /* how many */
+} bridge__exit;
+void bridge__at_thread_exit(bridge__exit which, void (*hook)(void));
 
 /* ---- Processor ---- */
 /* In a loop that spins. */
@@ -85,6 +97,7 @@ static inline unsigned bridge__process(void)
 typedef enum bridge__fork_lock {
   BRIDGE__FORK_BLOCKS,
   BRIDGE__FORK_PAGES,
+  BRIDGE__FORK_RUNNERS,
   BRIDGE__FORK_LOG,
   BRIDGE__FORK_REGISTRY,
   BRIDGE__FORK_KEPT,

@@ -161,6 +161,10 @@ static bridge_status post(bridge_worker *worker,
     return BRIDGE_OK;
   }
   message->envelope = before;
+  if (status == BRIDGE_EFULL) {
+    /* Publishes nothing: a number for people. */
+    atomic_fetch_add_explicit(&worker->gauge.refused, 1, memory_order_relaxed);
+  }
   if (reply != NULL) {
     reply_discard(reply);
   }

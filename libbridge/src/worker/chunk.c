@@ -177,6 +177,15 @@ static bridge_status load_chunk(bridge_worker *worker,
   return options->file != NULL ? load_file(worker, options, error) : BRIDGE_OK;
 }
 
+static void name_task(bridge__task *task, const bridge_worker_options *options)
+{
+  const char *name = options->chunk_name;
+  if (name == NULL) {
+    name = options->file == NULL ? "main chunk" : options->file;
+  }
+  bridge__label_set(&task->label, name, strlen(name));
+}
+
 bridge_status bridge__worker_load(bridge_worker *worker,
                                   const bridge_worker_options *options,
                                   const bridge_message *arguments,
@@ -185,6 +194,7 @@ bridge_status bridge__worker_load(bridge_worker *worker,
   bridge__driver *driver = &worker->driver;
   bridge_status status = bridge__task_create(worker, &driver->main);
   if (status == BRIDGE_OK) {
+    name_task(driver->main, options);
     status = load_chunk(worker, options, error);
   }
   if (status != BRIDGE_OK) {

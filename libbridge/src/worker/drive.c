@@ -197,11 +197,13 @@ void bridge__worker_thread(void *user)
 {
   bridge_worker *worker = user;
   bridge_message *first = NULL;
+  bridge__gauge_arrive(&worker->gauge);
   for (;;) {
     bridge__hold_enter(&worker->state->hold, -1);
     bridge_status status = turn(worker, DEFAULT_BUDGET, first);
     first = NULL;
     if (status == BRIDGE_ECLOSED) {
+      bridge__gauge_depart(&worker->gauge);
       bridge__worker_finish(worker);
       break;
     }
@@ -254,7 +256,9 @@ bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
   bridge_worker_retain(worker); /* its own script may drop the last handle */
   /* Publishes nothing: only this thread would find itself in it. */
   atomic_store_explicit(&worker->stepper, this_thread(), memory_order_relaxed);
+  bridge__gauge_arrive(&worker->gauge);
   status = turn(worker, budget == 0 ? DEFAULT_BUDGET : budget, NULL);
+  bridge__gauge_depart(&worker->gauge);
   if (status == BRIDGE_ECLOSED) {
     bridge__worker_finish(worker);
   } else {

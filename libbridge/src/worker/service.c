@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include <stdio.h>
+#include <string.h>
 
 /* ---- How a task ends ---- */
 
@@ -55,6 +56,9 @@ static void end_main(bridge_worker *worker, bridge__task *task, int code)
     worker->outcome = failure_of(worker, code);
   }
   break_cycle(worker);
+  if (worker->outcome != BRIDGE_OK) {
+    bridge__gauge_count(&worker->gauge.errors);
+  }
   worker->driver.main = NULL;
   bridge__task_drop(worker, task);
 }
@@ -74,6 +78,9 @@ static void end_request(bridge_worker *worker, bridge__task *task, int code)
   } else {
     error = bridge__state_error(state, task->L, code);
     status = failure_of(worker, code);
+  }
+  if (status != BRIDGE_OK) {
+    bridge__gauge_count(&worker->gauge.errors);
   }
   if (task->reply == NULL) {
     if (status != BRIDGE_OK) {
@@ -101,8 +108,10 @@ void bridge__service_resume(bridge_worker *worker,
   if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
     bridge__task_bound(task);
   }
+  bridge__gauge_begin(&worker->gauge, &task->label);
   int count = 0;
   int code = lua_resume(task->L, NULL, arguments, &count);
+  bridge__gauge_end(&worker->gauge);
   driver->running = before;
   if (code == LUA_YIELD) {
     lua_pop(task->L, count);
@@ -183,6 +192,19 @@ static bool find_handler(bridge_worker *worker, lua_State *L)
   return true;
 }
 
+/* After the handler, whose name is the lowest value. */
+static void name_task(bridge__task *task)
+{
+  size_t size = 0;
+  if (lua_type(task->L, 1) == LUA_TSTRING) {
+    const char *name = lua_tolstring(task->L, 1, &size);
+    bridge__label_set(&task->label, name, size);
+  } else {
+    const char *type = luaL_typename(task->L, 1);
+    bridge__label_set(&task->label, type, strlen(type));
+  }
+}
+
 /* The handler and its arguments on a coroutine; the message stays. */
 static bridge_status prepare(bridge_worker *worker,
                              bridge__task *task,
@@ -199,6 +221,7 @@ static bridge_status prepare(bridge_worker *worker,
   if (!lua_checkstack(task->L, 4)) {
     return BRIDGE_ENOMEM;
   }
+  name_task(task);
   if (!find_handler(worker, task->L)) {
     *error = no_handler(task->L, 1);
     return BRIDGE_ENOTFOUND;
@@ -211,6 +234,7 @@ static void dispatch(bridge_worker *worker, bridge_message *request)
 {
   bridge__task *task;
   bridge_error *error = NULL;
+  bridge__gauge_count(&worker->gauge.messages);
   bridge_status status = bridge__task_create(worker, &task);
   if (status != BRIDGE_OK) {
     refuse(worker, request, status, NULL);
@@ -221,6 +245,7 @@ static void dispatch(bridge_worker *worker, bridge_message *request)
   if (status != BRIDGE_OK) {
     lua_settop(task->L, 0);
     bridge__task_drop(worker, task);
+    bridge__gauge_count(&worker->gauge.errors);
     refuse(worker, request, status, error);
     return;
   }

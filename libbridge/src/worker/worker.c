@@ -25,6 +25,7 @@ void bridge_worker_options_init(bridge_worker_options *options)
 
 static void free_parts(bridge_worker *worker)
 {
+  bridge__registry_remove(worker);
   bridge__worker_report_end(worker);
   bridge_queue_release(worker->log.queue);
   bridge__free(worker->warning.text);
@@ -218,6 +219,9 @@ static bridge_status make_parts(bridge_worker *worker,
   if (status == BRIDGE_OK) {
     status = make_state(worker, options, arguments, error);
   }
+  if (status == BRIDGE_OK) {
+    bridge__registry_add(worker);
+  }
   if (status == BRIDGE_OK && worker->drive == BRIDGE_DRIVE_THREAD) {
     status = start_thread(worker, options, error);
   }
@@ -246,6 +250,7 @@ static bridge_status create(bridge_worker **out,
   worker->driver.handlers = LUA_NOREF;
   status = make_parts(worker, options, arguments, error);
   if (status == BRIDGE_OK) {
+    bridge__registry_admit(worker);
     *out = worker;
   } else {
     bridge_worker_release(worker);

@@ -8,7 +8,8 @@
      task.c     its coroutines, and what they wait for
      service.c  answering requests
      inside.c   the Lua functions of "bridge.inside", which wait by yielding
-     report.c   what it tells the logger  */
+     report.c   what it tells the logger
+     registry.c all that live, and what can be seen of each  */
 #ifndef BRIDGE_WORKER_WORKER_H
 #define BRIDGE_WORKER_WORKER_H
 
@@ -17,6 +18,7 @@
 #include "log/log.h"
 #include "lua/state.h"
 #include "message/message.h"
+#include "worker/gauge.h"
 
 #include <bridge/thread.h>
 #include <bridge/worker.h>
@@ -65,6 +67,7 @@ typedef struct bridge__task {
   uint32_t index;          /* place in the table of tasks */
   uint32_t generation;     /* of its latest wait */
   bool ready;              /* in the list of those that are ready */
+  bridge__label label;     /* what people call it */
 } bridge__task;
 
 /* What the driver keeps.  All of it belongs to who holds the state. */
@@ -128,6 +131,12 @@ struct bridge_worker {
   atomic_bool told; /* somebody took the outcome */
   bridge__log_source log;
   bridge__warning warning;
+  bridge__gauge gauge;
+  /* Guarded by the registry's mutex. */
+  bool listed;
+  bool created; /* completely: before, only itself finds it */
+  bridge_worker *older;
+  bridge_worker *younger;
   bridge__driver driver;
 };
 
@@ -229,6 +238,12 @@ void bridge__service_refuse_all(bridge_worker *worker,
                                 bridge_error *error);
 /* Let bridge.serve return if it was asked to stop and all is answered. */
 void bridge__service_check_end(bridge_worker *worker);
+
+/* ---- registry.c ---- */
+/* Before its thread starts; and once nothing of it is written any more. */
+void bridge__registry_add(bridge_worker *worker);
+void bridge__registry_admit(bridge_worker *worker);
+void bridge__registry_remove(bridge_worker *worker);
 
 /* ---- report.c ---- */
 /* Log a failure that nobody is told of.  `worker` and `error` may be NULL. */
