@@ -302,6 +302,9 @@ struct bridge_worker {};
                 const char *path,
                 const char *cpath,
                 size_t memory_limit,
+                size_t depth_limit,
+                size_t value_limit,
+                size_t message_limit,
                 bool binary_chunks,
                 bool tracebacks,
                 bridge_queue *log,
@@ -319,6 +322,9 @@ struct bridge_worker {};
     state.path = path;
     state.cpath = cpath;
     state.memory_limit = memory_limit;
+    state.depth_limit = depth_limit;
+    state.value_limit = value_limit;
+    state.message_limit = message_limit;
     state.binary_chunks = binary_chunks;
     state.tracebacks = tracebacks;
 

@@ -524,6 +524,7 @@ static int pack_message(lua_State *L)
 
 const luaL_Reg bridge__face_functions[] = {
     {"pack", pack_message},
+    {"limits", bridge__limits},
     {"register", bridge__register},
     {"mark", bridge__mark},
     {NULL, NULL},

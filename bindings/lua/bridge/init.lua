@@ -233,9 +233,14 @@ local worker_options = {
   [1] = "chunk", source = "bytes", file = "text", name = "text",
   chunk_name = "text", libraries = "libraries", path = "text", cpath = "text",
   memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
+  depth_limit = "count", value_limit = "count", message_limit = "count",
   stack_size = "size", drive = "drive", waker = "waker",
   inbox_items = "size", inbox_bytes = "size", inbox_full = "inbox_full",
   log = "queue", priority = "priority", affinity = "processors",
+}
+
+local limit_options = {
+  depth_limit = "count", value_limit = "count", message_limit = "count",
 }
 
 -- The options as they were when they were checked: read once, past metamethods,
@@ -261,6 +266,29 @@ local function checked(name, given, known)
     key, value = core.next(options, key)
   end
   return options
+end
+
+--- Limit what one message of this state may have, in and out: depth_limit (how
+-- deep values are nested, at most 1000), value_limit (how many there are, at least
+-- 16), message_limit (bytes, at least 256); 0 and what is left out for none.  In a
+-- worker it cannot exceed what the worker was made with.  Returns the limits as
+-- such a table; without options it changes nothing.
+function bridge.limits(options)
+  local depth, values, bytes
+  if options == nil then
+    depth, values, bytes = core.limits()
+  elseif type_of(options) ~= "table" then
+    raise(2, "bridge.limits: options expected, got " .. type_of(options))
+  else
+    options = checked("bridge.limits", options, limit_options)
+    local good
+    good, depth, values, bytes = core.try(core.limits, options.depth_limit or 0,
+      options.value_limit or 0, options.message_limit or 0)
+    if not good then
+      raise(2, "bridge.limits: " .. depth)
+    end
+  end
+  return { depth_limit = depth, value_limit = values, message_limit = bytes }
 end
 
 -- ---- Worker -----------------------------------------------------------------
@@ -312,7 +340,8 @@ end
 -- a table of options: source, file or [1] (text or function); name, chunk_name,
 -- libraries (of "base", "package", "coroutine", "table", "io", "os", "string",
 -- "math", "utf8", "debug": a list of names, or one string; print, type, pairs and
--- their like are in "base"), path, cpath, memory_limit (bytes),
+-- their like are in "base"), path, cpath, memory_limit (bytes), depth_limit,
+-- value_limit, message_limit (as for bridge.limits),
 -- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
 -- inbox_items, inbox_bytes, inbox_full ("block" or "fail"), log (a queue for its
 -- records), priority ("idle", "low", "normal" or "high", of its thread), affinity (a
@@ -345,7 +374,9 @@ function bridge.worker(chunk, ...)
     options.drive or "thread", options.waker or "default",
     options.inbox_items or 0, options.inbox_bytes or 0, options.stack_size or 0,
     joined(options.libraries), options.path, options.cpath,
-    options.memory_limit or 0, options.binary_chunks or false,
+    options.memory_limit or 0, options.depth_limit or 0,
+    options.value_limit or 0, options.message_limit or 0,
+    options.binary_chunks or false,
     options.tracebacks ~= false, options.log, options.inbox_full or "block",
     options.priority or "normal", mask(options.affinity), message)
 end

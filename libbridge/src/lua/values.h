@@ -42,10 +42,14 @@ typedef struct bridge__value_limits {
 
 /* NULL if they are possible; else what is wrong. */
 const char *bridge__wrong_limits(const bridge__value_limits *limits);
-/* From now on; they must outlive the state.  May raise. */
+/* For good: a script can only lower them.  May raise. */
 void bridge__set_limits(lua_State *L, const bridge__value_limits *limits);
 /* NULL if there are none.  Neither raises nor allocates. */
 const bridge__value_limits *bridge__get_limits(lua_State *L);
+
+/* A function of Lua, limits([depth, values, bytes]): sets those of this state from
+   now on, 0 for none, and returns the three that there are. */
+int bridge__limits(lua_State *L);
 
 /* A function of Lua, register(name, class): objects of the class are known by that
    name from now on, in both directions; without a class, no more. */
