@@ -340,4 +340,55 @@ check.raises("'binary_chunks': true or false", bridge.worker,
 check.raises("'%[?1%]?': a string or a function", bridge.worker, { 1 })
 check.failed("EINVAL", bridge.worker { "", inbox_items = math.maxinteger })
 
+-- What a worker requires is complete once somebody asks for more of it.
+do
+  local chunk = [[
+    local bridge = require "bridge"
+    local early, first = {}, 0
+    local key, value = next(bridge)
+    while key do
+      early[key], first = value, first + 1
+      key, value = next(bridge, key)
+    end
+    local names, all = {}, 0
+    if ... == "pairs" then
+      for name in pairs(bridge) do names[name] = true end
+    else
+      assert(bridge.no_such_thing == nil and bridge.version)
+      for name in next, bridge do names[name] = true end
+    end
+    for name in pairs(names) do all = all + 1 end
+    for name, one in pairs(early) do
+      assert(names[name] and rawequal(bridge[name], one), name)
+    end
+    assert(require "bridge" == bridge and getmetatable(bridge) == nil)
+    assert(bridge.self().name and bridge.queue():close())
+    return first < all, names
+  ]]
+  for _, how in ipairs { "pairs", "index" } do
+    local w <close> = bridge.worker(chunk, how)
+    local lazy, names = w:join()
+    check.equal(lazy, true)
+    for name in pairs(bridge) do
+      check.equal(names[name], true, name)
+    end
+  end
+  -- Handles that came first, or come in between, are no other module's.
+  local q <close> = bridge.queue()
+  local w <close> = bridge.worker([[
+    local q = ...
+    local bridge = require "bridge"
+    q:push(bridge.version)
+    return bridge.queue ~= nil
+  ]], q)
+  check.equal(w:join(), true)
+  local s <close> = bridge.worker [[
+    local bridge = require "bridge"
+    return bridge.serve { push = function(q) return q:push(rawget(bridge, "queue") ~= nil) end }
+  ]]
+  check.equal(s:call("push", q), true)
+  check.equal(q:pop(0), bridge.version)
+  check.equal(q:pop(0), true)
+end
+
 check.done()

@@ -37,7 +37,9 @@ end
 -- What only a worker has: a coroutine for each request, and its own name.
 local inside = core.preloaded "bridge.inside"
 
-local bridge = {}
+-- Perhaps a worker has the module's table already, with a part of this in it.
+local bridge = core.module or {}
+core.module = nil
 
 --- The version of libbridge that is running.
 bridge.version = core.version()

@@ -4,6 +4,8 @@
 #include "base/interrupt.h"
 #include "lua/builtin.h"
 #include "lua/hold.h"
+#include "lua/sandbox.h"
+#include "lua/strict/strict.h"
 #include "message/error.h"
 
 #include <lauxlib.h>
@@ -61,9 +63,9 @@ static const char *next_name(const char **names, size_t *size)
   return name;
 }
 
-bridge_status bridge__libraries_parse(const char *names,
-                                      unsigned *set,
-                                      bridge_error **error)
+static bridge_status parse(const char *names,
+                           unsigned *set,
+                           bridge_error **error)
 {
   *set = names == NULL ? ALL_LIBRARIES : 0;
   while (names != NULL && *names != '\0') {
@@ -82,6 +84,42 @@ bridge_status bridge__libraries_parse(const char *names,
     *set |= bit;
   }
   return BRIDGE_OK;
+}
+
+static bool is_strict(const bridge_state_options *options)
+{
+  return options->sandbox || options->stop == BRIDGE_STOP_STRICT;
+}
+
+/* What a state of this kind may not have: refused where it was asked for. */
+static bridge_status leave_out(const bridge_state_options *options,
+                               unsigned *set,
+                               bridge_error **error)
+{
+  const char *const names[] = {"debug", "package", "io"};
+  size_t count = options->sandbox ? 3 : is_strict(options) ? 1 : 0;
+  for (size_t i = 0; i < count; i++) {
+    unsigned bit = library_bit(names[i], strlen(names[i]));
+    if (options->libraries != NULL && (*set & bit) != 0) {
+      return bridge__error_give(
+          error,
+          bridge__error_format(BRIDGE_EINVAL,
+                               "the library '%s' is not allowed %s", names[i],
+                               options->sandbox ? "in a sandbox"
+                                                : "at the strict level"),
+          BRIDGE_EINVAL);
+    }
+    *set &= ~bit;
+  }
+  return BRIDGE_OK;
+}
+
+bridge_status bridge__libraries_parse(const bridge_state_options *options,
+                                      unsigned *set,
+                                      bridge_error **error)
+{
+  bridge_status status = parse(options->libraries, set, error);
+  return status == BRIDGE_OK ? leave_out(options, set, error) : status;
 }
 
 /* ---- Opening C modules, one at a time ----
@@ -205,7 +243,7 @@ static void make_tables(lua_State *L, unsigned set)
 {
   enum {
     OF_BASE = 25,     /* functions */
-    OF_THE_BRIDGE = 3 /* modules */
+    OF_THE_BRIDGE = 4 /* modules */
   };
   int count = 0;
   for (unsigned rest = set; rest != 0; rest &= rest - 1) {
@@ -247,5 +285,11 @@ void bridge__libraries_open(lua_State *L,
   set_path(L, "cpath", options->cpath);
   if (!options->binary_chunks) {
     bridge__libraries_text_only(L);
+  }
+  if (is_strict(options)) {
+    bridge__strict_open(L, options->sandbox ? BRIDGE__SANDBOX_TEXT : 0);
+  }
+  if (options->sandbox) {
+    bridge__sandbox_open(L, options);
   }
 }

@@ -172,6 +172,26 @@ static size_t growth(const bridge__heap *heap)
   return pages < 1 ? 1 : pages > MIXED_PAGES ? MIXED_PAGES : pages;
 }
 
+/* Go on in the largest block that was freed, where it has room for some of these:
+   tables that grow, and buffers of a parser, leave such holes in a young state. */
+static bool reuse_hole(bridge__heap *heap, unsigned size_class)
+{
+  enum {
+    AT_LEAST = 16 /* the class of 320 bytes */
+  };
+  unsigned least = size_class + 1 > AT_LEAST ? size_class + 1 : AT_LEAST;
+  for (unsigned i = BRIDGE__SIZE_CLASSES; i > least; i--) {
+    bridge__free_block *hole = heap->mixed[i - 1];
+    if (hole != NULL) {
+      heap->mixed[i - 1] = hole->next;
+      heap->bump = (char *)hole;
+      heap->bump_end = heap->bump + sizes[i - 1];
+      return true;
+    }
+  }
+  return false;
+}
+
 /* A block of the mixed pages that was never used; NULL if there is none and they
    should not grow, or if there is no memory. */
 static void *bump(bridge__heap *heap, unsigned size_class)
@@ -182,7 +202,7 @@ static void *bump(bridge__heap *heap, unsigned size_class)
       return NULL;
     }
     use_rest(heap);
-    if (!add_mixed(heap, growth(heap))) {
+    if (!reuse_hole(heap, size_class) && !add_mixed(heap, growth(heap))) {
       return NULL;
     }
   }

@@ -6,7 +6,9 @@
                     wait for a condition
    WHAT     time    microseconds to make each, until all run
             memory  KiB that each takes of the machine's memory
-            end     microseconds to end each */
+            end     microseconds to end each
+            call    microseconds for a question to one of them and its answer; not
+                    of bare ones */
 #include "bench.h"
 
 #include <bridge/bridge.h>
@@ -15,7 +17,7 @@
 #include <lualib.h>
 
 enum {
-  MOST = 5000
+  MOST = 10000
 };
 
 #define SOURCE "require('bridge').serve { ping = function() return 1 end }"
@@ -87,6 +89,25 @@ static void make_ours(int64_t count)
 static void make_inside(int64_t count)
 {
   make_workers(count, INSIDE);
+}
+
+/* Each is far from the one before, so that its memory is cold. */
+static double call_time(int64_t count)
+{
+  enum {
+    CALLS = 2000,
+    STRIDE = 7919 /* a prime: it reaches all of them */
+  };
+  bridge_queue *answers = NULL;
+  bench_check(bridge_queue_create(&answers, NULL) == BRIDGE_OK, "no queue");
+  const int64_t start = bench_now();
+  for (int64_t i = 0; i < CALLS; i++) {
+    ask(workers[i * STRIDE % count], answers);
+    await(answers);
+  }
+  const int64_t end = bench_now();
+  bridge_queue_release(answers);
+  return (double)(end - start) / 1e3 / CALLS;
 }
 
 static void end_ours(int64_t count)
@@ -172,6 +193,7 @@ static int measure(const variant *chosen, const char *what, int64_t count)
   chosen->make(count);
   const int64_t made = bench_now();
   const double after = resident_kib();
+  const double call = strcmp(what, "call") == 0 ? call_time(count) : 0;
   chosen->end(count);
   const int64_t end = bench_now();
   if (strcmp(what, "time") == 0) {
@@ -179,6 +201,9 @@ static int measure(const variant *chosen, const char *what, int64_t count)
   }
   if (strcmp(what, "end") == 0) {
     return bench_print((double)(end - made) / 1e3 / (double)count);
+  }
+  if (strcmp(what, "call") == 0) {
+    return bench_print(call);
   }
   return strcmp(what, "memory") == 0
              ? bench_print((after - before) / (double)count)
@@ -189,7 +214,8 @@ int main(int argc, char **argv)
 {
   const int64_t count = bench_argument(argc, argv, 3, 1000);
   for (size_t i = 0; argc > 2 && i < sizeof variants / sizeof *variants; i++) {
-    if (strcmp(argv[1], variants[i].name) == 0 && count <= MOST) {
+    if (strcmp(argv[1], variants[i].name) == 0 && count <= MOST &&
+        (variants[i].make != make_bare || strcmp(argv[2], "call") != 0)) {
       return measure(&variants[i], argv[2], count);
     }
   }
