@@ -812,6 +812,169 @@ TEST_F(Values, NeverTakeObjectsFromOutside)
   }
 }
 
+/* ---- Limits ---- */
+
+/* A third state, which limits what its messages may have. */
+class Limited : public Values
+{
+protected:
+  void SetUp() override
+  {
+    Values::SetUp();
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.depth_limit = 4;
+    options.value_limit = 20;
+    options.message_limit = 300;
+    ASSERT_EQ(BRIDGE_OK, bridge_state_create(&limited_, &options, nullptr));
+  }
+
+  void TearDown() override
+  {
+    bridge_state_release(limited_);
+    Values::TearDown();
+  }
+
+  Failure Out(const std::string &make)
+  {
+    bridge_message *message = nullptr;
+    Failure failure = Run(limited_, make, nullptr, &message);
+    bridge_message_release(message);
+    return failure;
+  }
+
+  Failure In(const std::string &make)
+  {
+    bridge_message *message = Make(make);
+    Failure failure = Run(limited_, "return", &message, nullptr);
+    EXPECT_EQ(failure.status == BRIDGE_OK, message == nullptr);
+    bridge_message_release(message);
+    return failure;
+  }
+
+  bridge_state *limited_ = nullptr;
+};
+
+const char four_deep[] = "return { { k = { { 1 } } } }";
+const char five_deep[] = "return 1, { { k = { { {} } } } }";
+
+TEST_F(Limited, DepthIsThatOfContainers)
+{
+  EXPECT_EQ(BRIDGE_OK, Out(four_deep).status);
+  EXPECT_EQ(BRIDGE_OK, In(four_deep).status);
+  Failure failure = Out(five_deep);
+  EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
+  EXPECT_EQ("result 2[1].k[1][1]: nested deeper than 4 (depth_limit)",
+            failure.text);
+  failure = In(five_deep);
+  EXPECT_EQ(BRIDGE_ELIMIT, failure.status);
+  EXPECT_EQ("argument 2[1].k[1][1]: nested deeper than 4 (depth_limit)",
+            failure.text);
+}
+
+TEST_F(Limited, ValuesAreCountedWithKeysAndUpvalues)
+{
+  const char *const fit[] = {
+      "local t = {}; for i = 1, 19 do t[i] = i end; return t",
+      "local t = {}; for i = 1, 9 do t['k' .. i] = i end; return t",
+      "return 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,"
+      " 19, 20",
+      "local a, b = 1, {}; return { function() return a, b end }",
+  };
+  for (const char *make : fit) {
+    EXPECT_EQ(BRIDGE_OK, Out(make).status) << make;
+    EXPECT_EQ(BRIDGE_OK, In(make).status) << make;
+  }
+  const char *const exceed[] = {
+      "local t = {}; for i = 1, 20 do t[i] = i end; return t",
+      "local t = {}; for i = 1, 10 do t['k' .. i] = i end; return t",
+      "return 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,"
+      " 19, 20, 21",
+      "local t = {}; for i = 1, 17 do t[i] = i end;"
+      "local a, b = 1, 2; t[18] = function() return a, b end; return t",
+  };
+  for (const char *make : exceed) {
+    for (Failure failure : {Out(make), In(make)}) {
+      EXPECT_EQ(BRIDGE_ELIMIT, failure.status) << make;
+      EXPECT_NE(std::string::npos,
+                failure.text.find("more than 20 values (value_limit)"))
+          << failure.text;
+    }
+  }
+}
+
+TEST_F(Limited, BytesAreThoseOfTheMessage)
+{
+  for (const char *make :
+       {"return ('x'):rep(297)", "return { ('x'):rep(296) }"}) {
+    EXPECT_EQ(BRIDGE_OK, Out(make).status) << make;
+    EXPECT_EQ(BRIDGE_OK, In(make).status) << make;
+  }
+  for (const char *make :
+       {"return ('x'):rep(298)", "return { ('x'):rep(297) }",
+        "return 'x', { k = { ('x'):rep(200), ('y'):rep(100) } }"}) {
+    Failure failure = Out(make);
+    EXPECT_EQ(BRIDGE_ELIMIT, failure.status) << make;
+    EXPECT_NE(std::string::npos,
+              failure.text.find(
+                  "the message would have more than 300 bytes (message_limit)"))
+        << failure.text;
+    EXPECT_EQ(0u, failure.text.find("result ")) << failure.text;
+    failure = In(make);
+    EXPECT_EQ(BRIDGE_ELIMIT, failure.status) << make;
+    EXPECT_NE(std::string::npos,
+              failure.text.find("a message of more than 300 bytes "
+                                "(message_limit)"))
+        << failure.text;
+  }
+  EXPECT_EQ(BRIDGE_OK, Out("return 1").status) << "nothing is left behind";
+}
+
+TEST_F(Limited, CountsThatLieCostNothing)
+{
+  const std::string bytes("\xdd\x00\x00\x00\x64", 5);
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK,
+            bridge_message_from_bytes(
+                &message, (bytes + std::string(100, '\1')).data(), 105));
+  Failure failure = Run(limited_, "", &message, nullptr);
+  EXPECT_EQ("argument 1: more than 20 values (value_limit)", failure.text);
+  bridge_message_release(message);
+}
+
+TEST_F(Limited, ScriptsOnlyLowerThem)
+{
+  Failure failure =
+      Out("local bridge = require 'bridge'; local l = bridge.limits();"
+          "assert(l.depth_limit == 4 and l.value_limit == 20)"
+          "assert(l.message_limit == 300)"
+          "l = bridge.limits { depth_limit = 900, value_limit = 17 };"
+          "assert(l.depth_limit == 4 and l.value_limit == 17)"
+          "assert(l.message_limit == 300) l = bridge.limits {};"
+          "assert(l.depth_limit == 4 and l.value_limit == 20)"
+          "for _, o in ipairs { { depth_limit = 1001 }, { value_limit = 15 },"
+          "  { message_limit = 255 }, { depth_limit = -1 }, { x = 1 }, 5 } do"
+          "  assert(not pcall(bridge.limits, o)) end");
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+}
+
+TEST(Limits, AreCheckedWhenTheStateIsMade)
+{
+  for (int i = 0; i < 4; i++) {
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.depth_limit = i == 0 ? BRIDGE_DEPTH_MAX + 1 : 0;
+    options.value_limit = i == 1 ? 15 : 0;
+    options.message_limit = i == 2 ? 255 : i == 3 ? BRIDGE_SIZE_MAX + 1 : 0;
+    bridge_state *state = nullptr;
+    bridge_error *error = nullptr;
+    EXPECT_EQ(BRIDGE_EINVAL, bridge_state_create(&state, &options, &error));
+    EXPECT_NE(nullptr,
+              strstr(bridge_error_text(error, nullptr), "_limit is at"));
+    bridge_error_release(error);
+  }
+}
+
 /* ---- What cannot cross ---- */
 
 TEST_F(Values, NameThePathToWhatCannotCross)
