@@ -150,7 +150,13 @@ BRIDGE_API void bridge_state_release(bridge_state *state);
  *         if an argument does not fit Lua's integers; BRIDGE_ELIMIT if a result
  *         is too deep or too large; BRIDGE_EDEADLOCK from within the state;
  *         BRIDGE_ECANCELLED if the calling worker is cancelled while it waits for
- *         the state; BRIDGE_EINVAL
+ *         the state, or if the script was cancelled; BRIDGE_ETIMEDOUT if it ran
+ *         longer than its limits allow; BRIDGE_ESYSTEM if the limits cannot be
+ *         watched; BRIDGE_EINVAL
+ *
+ * A script that was stopped leaves the state usable: globals are as it left them;
+ * the coroutines that were running are dead, and what their variables had to close
+ * was not closed.
  *
  * @threadsafety Any thread.
  */
@@ -161,6 +167,57 @@ BRIDGE_API bridge_status bridge_state_run(bridge_state *state,
                                           bridge_message **arguments,
                                           bridge_message **results,
                                           bridge_error **error);
+
+/**
+ * Stop what bridge_state_run or bridge_state_resume is running, and nothing that
+ * comes later.  Returns at once.
+ *
+ * Its waits end with BRIDGE_ECANCELLED, and at the cooperative level that is all.
+ * Else the script is stopped hard, whatever it catches and wherever it loops in Lua.
+ * With a grace that comes so much later, and before it the script gets one ordinary
+ * error "cancelled", at its next instruction that is not protected by an xpcall with
+ * a handler written in Lua: it may catch it to clean up.
+ *
+ * @param state     the state, which must live until this returns
+ * @param level     BRIDGE_STOP_DEFAULT for the state's own; a higher one than that
+ *                  is the state's own
+ * @param grace_ms  milliseconds; 0 for none
+ * @return BRIDGE_OK; BRIDGE_EEMPTY if nothing runs; BRIDGE_EFORKED; BRIDGE_ENOMEM and
+ *         BRIDGE_ESYSTEM if nobody can see to it that it stops: then it may; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_cancel(bridge_state *state,
+                                             bridge_stop_level level,
+                                             int grace_ms);
+
+/**
+ * Change the limits of the runs to come.
+ *
+ * @param state   the state, which the calling thread holds
+ * @param limits  copied; NULL for those of the options
+ * @return BRIDGE_OK; BRIDGE_EFORKED; BRIDGE_EINVAL, also if the calling thread does
+ *         not hold the state
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_state_set_limits(bridge_state *state,
+                                                 const bridge_limits *limits);
+
+/**
+ * Choose the signal by which threads that run scripts are told to look what is asked
+ * of them; SIGURG if nobody chooses.  Its handler is there from the first time that
+ * it is needed until the last state is gone, hands signals that are not the bridge's
+ * on to the handler that was there before, and restarts system calls.  Threads that
+ * run scripts unblock it.
+ *
+ * @param signal  one that can be caught, before the first state is made
+ * @return BRIDGE_OK; BRIDGE_EBUSY if there is a state; BRIDGE_EUNSUPPORTED on
+ *         Windows, which needs none; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_set_stop_signal(int signal);
 
 /**
  * How much memory the state's values take, with those of the libraries.
@@ -293,6 +350,30 @@ BRIDGE_API bridge_status bridge_state_failure(bridge_state *state,
                                               struct lua_State *lua,
                                               int code,
                                               bridge_error **error);
+
+/**
+ * Go on with a coroutine of the state, as lua_resume does, under the state's limits
+ * and so that bridge_state_cancel stops it.
+ *
+ * @param state         the state
+ * @param lua           the coroutine: a function and its arguments, or what its
+ *                      yield is to return
+ * @param arguments     how many
+ * @param[out] results  how many values are on top of it: returned, or yielded if its
+ *                      lua_status is LUA_YIELD; may be NULL
+ * @param[out] error    more about a failure, as bridge_state_failure gives it; may be
+ *                      NULL
+ * @return BRIDGE_OK if it returned or yielded; BRIDGE_ESCRIPT; BRIDGE_ENOMEM;
+ *         BRIDGE_ECANCELLED and BRIDGE_ETIMEDOUT as bridge_state_run, after which the
+ *         coroutine must not be resumed; BRIDGE_ESYSTEM
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_state_resume(bridge_state *state,
+                                             struct lua_State *lua,
+                                             int arguments,
+                                             int *results,
+                                             bridge_error **error);
 
 BRIDGE_END_DECLS
 

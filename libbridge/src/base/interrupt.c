@@ -21,6 +21,7 @@ static bridge__interrupt *current(void)
 bridge_status bridge__interrupt_init(bridge__interrupt *interrupt)
 {
   atomic_init(&interrupt->requested, false);
+  interrupt->use = 0;
   interrupt->wake = NULL;
   interrupt->object = NULL;
   return bridge__mutex_init(&interrupt->mutex);
@@ -38,15 +39,41 @@ bridge__interrupt *bridge__interrupt_bind(bridge__interrupt *interrupt)
   return before;
 }
 
-void bridge__interrupt_request(bridge__interrupt *interrupt)
+/* With the mutex. */
+static void request(bridge__interrupt *interrupt)
 {
-  bridge__mutex_lock(&interrupt->mutex);
   /* Publishes what the canceller did before, to who looks without the mutex. */
   atomic_store_explicit(&interrupt->requested, true, memory_order_release);
   if (interrupt->wake != NULL) {
     interrupt->wake(interrupt->object);
   }
+}
+
+void bridge__interrupt_request(bridge__interrupt *interrupt)
+{
+  bridge__mutex_lock(&interrupt->mutex);
+  request(interrupt);
   bridge__mutex_unlock(&interrupt->mutex);
+}
+
+void bridge__interrupt_renew(bridge__interrupt *interrupt, unsigned use)
+{
+  bridge__mutex_lock(&interrupt->mutex);
+  /* Publishes nothing: the mutex orders it. */
+  atomic_store_explicit(&interrupt->requested, false, memory_order_relaxed);
+  interrupt->use = use;
+  bridge__mutex_unlock(&interrupt->mutex);
+}
+
+bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use)
+{
+  bridge__mutex_lock(&interrupt->mutex);
+  bool stands = interrupt->use == use;
+  if (stands) {
+    request(interrupt);
+  }
+  bridge__mutex_unlock(&interrupt->mutex);
+  return stands;
 }
 
 bool bridge__interruptible(void)

@@ -14,6 +14,7 @@ typedef void bridge__wake(void *object);
 typedef struct bridge__interrupt {
   atomic_bool requested;
   bridge__mutex mutex;
+  unsigned use;       /* guarded by mutex */
   bridge__wake *wake; /* guarded by mutex; NULL while nobody waits */
   void *object;       /* guarded by mutex */
 } bridge__interrupt;
@@ -29,6 +30,11 @@ bridge__interrupt *bridge__interrupt_bind(bridge__interrupt *interrupt);
    Calls the `wake` of the wait with the interrupt's mutex held: it must only
    wake. */
 void bridge__interrupt_request(bridge__interrupt *interrupt);
+
+/* Make it as new, and number what is to be interrupted from now on; and the same as a
+   request, but only as long as that number stands. */
+void bridge__interrupt_renew(bridge__interrupt *interrupt, unsigned use);
+bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use);
 
 /* Whether the calling thread has one. */
 bool bridge__interruptible(void);

@@ -54,16 +54,18 @@ struct bridge__guard {
       current;          /* the coroutine that runs; NULL outside slices */
   atomic_int attention; /* not 0: hooks are to be set wherever it goes on */
   atomic_bool stopping; /* a leash is due: nothing of the script runs on */
-  bridge__slice *slice; /* the innermost one of this state, or NULL */
-  int pins;             /* resumes under way from where no yield gets through */
-  int close_depth;      /* coroutine.close within __close within ... */
-  bool unwinding;       /* the hook has yielded: each resume hands it on */
-  bool user_hooks;      /* the script has set a hook at some time */
-  bridge_error *seen;   /* text, traceback and frames of where it was stopped */
+  _Atomic(bridge__slice *) slice; /* the innermost one of this state, or NULL */
+  /* Of the thread that holds the state. */
+  int pins;           /* resumes under way from where no yield gets through */
+  int close_depth;    /* coroutine.close within __close within ... */
+  bool unwinding;     /* the hook has yielded: each resume hands it on */
+  bool thrown;        /* a stop was raised since the slice began */
+  bool user_hooks;    /* the script has set a hook at some time */
+  bridge_error *seen; /* of the last stop: why, and where */
   bridge_state *state;
-  bridge__heap *heap;
+  lua_CFunction pcall; /* as they were when the state was made */
+  lua_CFunction xpcall;
   bridge_stop_level level;
-  bool counted; /* among those that can be kicked */
   /* Of everybody. */
   atomic_uint requests;
   _Atomic(struct bridge__runner *) runner; /* that runs it, or NULL */
@@ -71,25 +73,29 @@ struct bridge__guard {
   bridge__visit *visits;      /* guarded by the lock of runner.h */
   bool sticky;                /* the interrupt; guarded by the same */
   bool careful;
+  unsigned use; /* for which it is meant, or 0 */
   char text[BRIDGE__INTERRUPT_TEXT];
 };
 
 /* On the C stack of whoever runs the script. */
 struct bridge__slice {
-  bridge__slice *outer;  /* of the same thread */
-  bridge__slice *before; /* of the same state */
+  bridge__slice *outer; /* of the same thread */
   bridge__guard *guard;
   struct bridge__runner
       *runner; /* NULL if nobody kicks: the cooperative level */
   bridge__leash *leash;
-  lua_State *base; /* looks like a main thread; or NULL */
-  bool may_yield;  /* to its driver, preempted */
-  bool urged;      /* to come to its end, for the sake of a slice outside */
+  int64_t deadline; /* by the clock, of this slice and those outside */
+  int64_t cpu_end;  /* the same, on the CPU clock of the thread */
+  unsigned manner;
+  lua_State *base;   /* the coroutine that it begins with */
+  atomic_bool urged; /* to come to its end, for the sake of a slice outside */
   /* Of the slice of the same state around this one. */
+  bridge__slice *before;
   lua_State *current;
   int pins;
   bool stopping;
   bool unwinding;
+  bool thrown;
 };
 
 /* How a slice ended. */
@@ -109,12 +115,19 @@ static inline bridge__guard *bridge__guard_of(lua_State *L)
 void bridge__guard_init(bridge__guard *guard,
                         bridge_state *state,
                         bridge_stop_level level);
-/* Before any coroutine is made; may raise for lack of memory. */
+/* A new main thread, before it has any coroutine. */
+void bridge__guard_bind(lua_State *L, bridge__guard *guard);
+/* Once its libraries are open; may raise for lack of memory. */
 void bridge__guard_open(lua_State *L, bridge__guard *guard);
 void bridge__guard_destroy(bridge__guard *guard);
 
 /* ---- Running, with the state held ---- */
-/* lua_resume in a slice.  With `base` the coroutine looks like a main thread. */
+enum {
+  BRIDGE__LIKE_MAIN = 1, /* the coroutine looks like a main thread */
+  BRIDGE__MAY_YIELD =
+      2 /* it can be preempted: the driver goes on with it later */
+};
+/* lua_resume in a slice. */
 typedef struct bridge__resumed {
   bridge__ended ended;
   int code; /* of lua_resume; after a stop LUA_ERRMEM */
@@ -127,18 +140,17 @@ bridge__resumed bridge__guard_resume(bridge__guard *guard,
                                      bridge__leash *leash,
                                      lua_State *L,
                                      int arguments,
-                                     bool base);
-/* For script code that runs otherwise (a metamethod, a __close): a slice on a
-   coroutine that cannot be resumed.  After `leave` returned true it was stopped. */
-bool bridge__guard_enter(bridge__guard *guard,
-                         bridge__slice *slice,
-                         bridge__leash *leash,
-                         lua_State *L);
-bool bridge__guard_leave(bridge__slice *slice);
+                                     unsigned manner);
+/* For script code that runs otherwise, as a metamethod or a __close: `body` in a slice,
+   which uses `L`. */
+bridge__resumed bridge__guard_call(bridge__guard *guard,
+                                   bridge__leash *leash,
+                                   lua_State *L,
+                                   void (*body)(void *user),
+                                   void *user);
 /* What is known of the last stop: status, text and where; the caller's.  NULL for
    lack of memory. */
-bridge_error *bridge__guard_take_stop(bridge__guard *guard,
-                                      const bridge__leash *due);
+bridge_error *bridge__guard_take_stop(bridge__guard *guard);
 /* Whether a stop killed this coroutine: its __close must not run any more. */
 bool bridge__guard_killed(lua_State *L);
 /* Whether the running script was told to end, on whichever leash; also at the
@@ -146,19 +158,24 @@ bool bridge__guard_killed(lua_State *L);
 bool bridge__guard_cancelled(const bridge__guard *guard);
 
 /* ---- From any thread, see above ---- */
-/* Stop the use of a leash that is under way, after `grace_ms` (0: now).  BRIDGE_OK;
-   BRIDGE_EEMPTY if none is; BRIDGE_ENOMEM and BRIDGE_ESYSTEM if nobody can see to it
+/* The number of the use of a leash that is under way; 0 if none is. */
+unsigned bridge__guard_use(const bridge__leash *leash);
+/* Stop that use after `grace_ms` (0: now), if it is still under way.  BRIDGE_OK;
+   BRIDGE_EEMPTY if it is not; BRIDGE_ENOMEM and BRIDGE_ESYSTEM if nobody can see to it
    that it happens in time. */
 bridge_status bridge__guard_stop(bridge__guard *guard,
                                  bridge__leash *leash,
+                                 unsigned use,
                                  int grace_ms);
 /* Raise `text` as an ordinary error in what runs, or will run next: once, or at each
    instruction until it is cleared.  A careful one is not raised where a handler of
-   the script's would run in the hook, out of reach of a stop. */
+   the script's would run in the hook, out of reach of a stop.  With a `use` it is only
+   for a slice whose leash is in that use. */
 bridge_status bridge__guard_interrupt(bridge__guard *guard,
                                       const char *text,
                                       bool sticky,
-                                      bool careful);
+                                      bool careful,
+                                      unsigned use);
 void bridge__guard_clear_interrupt(bridge__guard *guard);
 /* Hold what runs, or will run next, until it is taken back.  A stop ends it. */
 bridge_status bridge__guard_pause(bridge__guard *guard);
@@ -202,10 +219,17 @@ static inline void bridge__poll(lua_State *L)
 lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L);
 /* Raise what no handler hears of: the error for lack of memory. */
 int bridge__guard_throw(lua_State *L);
-/* Set our hook, if it is wanted, on the coroutine that runs. */
+/* Note why and where it is being stopped: `L` is the coroutine that runs. */
+void bridge__guard_see(bridge__guard *guard, lua_State *L);
+/* With the lock of runner.h: nobody is to wait for a look any more. */
+void bridge__visits_dismiss(bridge__guard *guard);
+/* Let all who wait for it look. */
+void bridge__visits_receive(bridge__guard *guard, lua_State *L);
+/* Set our hook on the coroutine that runs.  Async-signal-safe. */
 void bridge__guard_arm(bridge__guard *guard);
-/* The hook. */
+/* The hook, and whether one is ours. */
 void bridge__guard_hook(lua_State *L, lua_Debug *ar);
+bool bridge__guard_is_hook(lua_Hook hook);
 
 /* Replace functions of `coroutine` and `debug`, if the state has them. */
 void bridge__coroutine_open(lua_State *L);

@@ -28,8 +28,17 @@ static inline void count(bridge__heap *heap, size_t old, size_t size)
   }
 }
 
-static bool allowed(const bridge__heap *heap, size_t growth)
+/* What a C function may still allocate at once while its script is being stopped. */
+static const size_t small_growth = 64 * 1024;
+
+static bool allowed(bridge__heap *heap, size_t growth)
 {
+  /* Takes nothing: a signal of this thread wrote it. */
+  if (growth > small_growth &&
+      atomic_load_explicit(&heap->refusing, memory_order_relaxed)) {
+    heap->refused = true;
+    return false;
+  }
   /* relaxed: set before the state has a second user */
   size_t limit = atomic_load_explicit(&heap->limit, memory_order_relaxed);
   if (limit == 0) {

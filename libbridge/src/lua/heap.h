@@ -34,7 +34,11 @@ typedef struct bridge__slabs {
 typedef struct bridge__heap {
   atomic_size_t used; /* written by the holder, read by anybody; so is peak */
   atomic_size_t peak;
-  atomic_size_t limit;  /* 0 for none; set once the libraries are open */
+  atomic_size_t limit; /* 0 for none; set once the libraries are open */
+  /* Set while its script is being stopped: blocks do not grow by much any more.  By
+     the holder and by signals of its thread. */
+  atomic_bool refusing;
+  bool refused;         /* and one did not, since somebody looked */
   bool pages;           /* whether blocks come from pages of its own */
   bool closing;         /* small blocks need not be freed any more */
   size_t footprint;     /* bytes of all pages and large blocks */

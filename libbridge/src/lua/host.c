@@ -93,3 +93,55 @@ bridge_status bridge_state_failure(bridge_state *state,
       error, error == NULL ? NULL : bridge__state_error(state, lua, code),
       status);
 }
+
+/* ---- Coroutines ---- */
+
+static bridge_status resume(bridge_state *state,
+                            bridge__leash *leash,
+                            lua_State *L,
+                            int arguments,
+                            int *results,
+                            bridge_error **error)
+{
+  bridge__resumed resumed =
+      bridge__guard_resume(&state->guard, leash, L, arguments, 0);
+  if (results != NULL) {
+    *results = resumed.results;
+  }
+  if (resumed.ended != BRIDGE__ENDED) {
+    return bridge__error_give(error, bridge__guard_take_stop(&state->guard),
+                              resumed.status);
+  }
+  if (resumed.code == LUA_OK || resumed.code == LUA_YIELD) {
+    return BRIDGE_OK;
+  }
+  return bridge_state_failure(state, L, resumed.code, error);
+}
+
+bridge_status bridge_state_resume(bridge_state *state,
+                                  struct lua_State *lua,
+                                  int arguments,
+                                  int *results,
+                                  bridge_error **error)
+{
+  bridge_status status = check(state, lua, error);
+  if (results != NULL) {
+    *results = 0;
+  }
+  if (status == BRIDGE_OK &&
+      (arguments < 0 || lua == state->main || lua_gettop(lua) < arguments)) {
+    status = BRIDGE_EINVAL;
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (bridge__state_begin_run(state)) {
+    status = resume(state, &state->leash, lua, arguments, results, error);
+    bridge__state_end_run(state);
+    return status;
+  }
+  /* Within a run, from a C function of its script: time of its own, too. */
+  bridge__leash leash;
+  bridge__leash_init(&leash, NULL, &state->run);
+  return resume(state, &leash, lua, arguments, results, error);
+}

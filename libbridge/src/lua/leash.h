@@ -7,7 +7,7 @@
 #ifndef BRIDGE_LUA_LEASH_H
 #define BRIDGE_LUA_LEASH_H
 
-#include "platform/platform.h"
+#include "platform/kick.h"
 
 #include <bridge/state.h>
 
@@ -26,6 +26,7 @@ typedef struct bridge__leash {
   atomic_uint graced;
   _Atomic(int64_t) until;
   /* Of the thread that runs it. */
+  unsigned last_use;
   bridge_limits limits;
   int64_t deadline; /* INT64_MAX for none */
   int64_t cpu_left; /* nanoseconds, at the beginning of a slice; or INT64_MAX */
@@ -50,20 +51,34 @@ void bridge__leash_end(bridge__leash *leash);
 /* Let it end at a moment of bridge__now, too. */
 void bridge__leash_shorten(bridge__leash *leash, int64_t deadline);
 
-/* Why this one, without its parents, is due.  Async-signal-safe; on the thread that
-   runs it, with the state held. */
-bridge__due bridge__leash_due(const bridge__leash *leash);
+/* Whether it or a parent was told to stop, be it that the grace is not over. */
+bool bridge__leash_told(const bridge__leash *leash);
+
+/* Why this one, without its parents, is due.  Async-signal-safe; where the thread
+   that runs it cannot go on meanwhile: on that thread, or in a kick.  `target` is
+   that thread, NULL for the calling one. */
+bridge__due bridge__leash_due(const bridge__leash *leash,
+                              const bridge__kick_target *target);
 /* The outermost one that is due, or NULL.  As above. */
-bridge__leash *bridge__leash_find_due(bridge__leash *leash);
+bridge__leash *bridge__leash_find_due(bridge__leash *leash,
+                                      const bridge__kick_target *target);
 /* When the first of it and its parents will be due by the clock. */
 int64_t bridge__leash_deadline(const bridge__leash *leash);
-/* What its script is told, or its caller: the status and the text, which has 80
-   bytes of room. */
+
+/* When the CPU time of the first that is in a slice is over, on the thread's clock. */
+int64_t bridge__leash_cpu_end(const bridge__leash *leash);
+
+/* Room for the text of a reason. */
+#define BRIDGE__REASON 80
+/* What its script's caller is told: the status, and the text. */
 bridge_status bridge__leash_reason(const bridge__leash *leash, char *text);
 
 /* ---- For guard.c: around each slice, on the thread of it ---- */
-/* Returns when the CPU time of the first is over, on the clock of the thread. */
-int64_t bridge__leash_start_cpu(bridge__leash *leash, int64_t now);
-void bridge__leash_stop_cpu(bridge__leash *leash, int64_t now);
+/* `cpu` is the thread's CPU clock.  Returns when the CPU time of the first of it and
+   its parents is over, on that clock. */
+int64_t bridge__leash_start_cpu(bridge__leash *leash, int64_t cpu);
+void bridge__leash_stop_cpu(bridge__leash *leash, int64_t cpu);
+/* Whether it or a parent has a limit of CPU time. */
+bool bridge__leash_counts_cpu(const bridge__leash *leash);
 
 #endif

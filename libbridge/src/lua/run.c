@@ -107,9 +107,21 @@ bridge_status bridge__state_thread(bridge_state *state,
   return BRIDGE_OK;
 }
 
-void bridge__state_drop_thread(bridge_state *state, lua_State *L, int anchor)
+static void reset_thread(void *L)
 {
   lua_resetthread(L); /* protected by itself */
+}
+
+void bridge__state_drop_thread(bridge_state *state,
+                               bridge__leash *leash,
+                               lua_State *L,
+                               int anchor)
+{
+  if (leash == NULL || lua_status(L) == LUA_OK) {
+    reset_thread(L); /* there is nothing in it to close */
+  } else if (!bridge__guard_killed(L)) {
+    bridge__guard_call(&state->guard, leash, L, reset_thread, L);
+  }
   /* Sets fields that are there, so that it needs no memory. */
   luaL_unref(state->main, LUA_REGISTRYINDEX, anchor);
 }
@@ -266,19 +278,69 @@ static bridge_status take_results(bridge_state *state,
   return BRIDGE_OK;
 }
 
+/* What the caller of a script hears that was stopped. */
+static bridge_status give_stop(bridge_state *state,
+                               bridge_status status,
+                               bridge_error **error)
+{
+  return bridge__error_give(error, bridge__guard_take_stop(&state->guard),
+                            status);
+}
+
+typedef struct taking {
+  bridge_state *state;
+  lua_State *L;
+  int count;
+  const run *r;
+  bridge_status status;
+} taking;
+
+static void take(void *user)
+{
+  taking *job = user;
+  job->status = take_results(job->state, job->L, job->count, job->r);
+}
+
+static bridge_status take_guarded(bridge_state *state,
+                                  lua_State *L,
+                                  int count,
+                                  const run *r)
+{
+  taking job = {state, L, count, r, BRIDGE_OK};
+  bridge__resumed taken =
+      bridge__guard_call(&state->guard, &state->leash, L, take, &job);
+  if (taken.ended == BRIDGE__ENDED) {
+    return job.status;
+  }
+  if (job.status == BRIDGE_OK && r->results != NULL) {
+    bridge_message_release(*r->results);
+    *r->results = NULL;
+  }
+  if (r->error != NULL) {
+    bridge_error_release(*r->error);
+    *r->error = NULL;
+  }
+  return give_stop(state, taken.status, r->error);
+}
+
 static bridge_status resume(bridge_state *state,
                             lua_State *L,
                             int arguments,
                             const run *r)
 {
-  int count = 0;
-  int code = lua_resume(L, NULL, arguments, &count);
-  if (code == LUA_OK) {
-    return take_results(state, L, count, r);
+  bridge__resumed resumed = bridge__guard_resume(
+      &state->guard, &state->leash, L, arguments, BRIDGE__LIKE_MAIN);
+  if (resumed.ended != BRIDGE__ENDED) {
+    return give_stop(state, resumed.status, r->error);
   }
-  bridge_status status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+  if (resumed.code == LUA_OK) {
+    return take_guarded(state, L, resumed.results, r);
+  }
+  bridge_status status =
+      resumed.code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
   return bridge__error_give(
-      r->error, r->error == NULL ? NULL : bridge__state_error(state, L, code),
+      r->error,
+      r->error == NULL ? NULL : bridge__state_error(state, L, resumed.code),
       status);
 }
 
@@ -313,8 +375,31 @@ static bridge_status run_held(bridge_state *state, const run *r)
   if (status == BRIDGE_OK) {
     status = resume(state, L, arguments, r);
   }
-  bridge__state_drop_thread(state, L, anchor);
+  bridge__state_drop_thread(state, &state->leash, L, anchor);
   return status;
+}
+
+bool bridge__state_begin_run(bridge_state *state)
+{
+  if (bridge__guard_use(&state->leash) != 0) {
+    return false;
+  }
+  bridge__leash_begin(&state->leash, &state->run);
+  bridge__interrupt_renew(&state->interrupt, bridge__guard_use(&state->leash));
+  /* A worker's cancel reaches the waits of what its script runs. */
+  state->interrupting = !bridge__interruptible();
+  if (state->interrupting) {
+    bridge__interrupt_bind(&state->interrupt);
+  }
+  return true;
+}
+
+void bridge__state_end_run(bridge_state *state)
+{
+  if (state->interrupting) {
+    bridge__interrupt_bind(NULL);
+  }
+  bridge__leash_end(&state->leash);
 }
 
 bridge_status bridge_state_run(bridge_state *state,
@@ -337,7 +422,9 @@ bridge_status bridge_state_run(bridge_state *state,
     return status;
   }
   const run r = {source, size, name, arguments, results, error};
+  bridge__state_begin_run(state);
   status = run_held(state, &r);
+  bridge__state_end_run(state);
   bridge_state_leave(state);
   return status;
 }

@@ -26,25 +26,24 @@ struct bridge__slice;
 
 typedef struct bridge__runner {
   bridge__kick_target target;  /* the first, so that a target is its runner */
-  struct bridge__runner *next; /* all of them; guarded by the lock */
-  struct bridge__runner *next_free; /* guarded by the lock */
-  unsigned process;                 /* which made it */
+  struct bridge__runner *next; /* all, or the free ones; guarded by the lock */
+  struct bridge__runner *previous; /* guarded by the lock */
+  unsigned process;                /* which made it */
   /* 0 idle, 1 in a slice, 2 in a slice that cannot end: it is being kicked. */
   atomic_int state;
-  atomic_bool asked; /* somebody wants something of a slice of this thread */
-  atomic_bool late;  /* a deadline has passed; taken by the thread's kick */
-  atomic_bool timed; /* a deadline was set since the supervisor looked */
+  atomic_bool asked;         /* somebody wants something of what it runs */
+  atomic_bool late;          /* a deadline has passed; taken by the next kick */
+  atomic_bool timed;         /* one was set since the supervisor looked, */
+  _Atomic(int64_t) period;   /* and so far ahead */
   _Atomic(int64_t) deadline; /* by the clock; INT64_MAX for none */
   _Atomic(int64_t) cpu_end;  /* on the thread's CPU clock; INT64_MAX for none */
   _Atomic(int64_t) cpu_look; /* when the CPU clock can have come so far */
-  /* Of the thread itself and its kicks. */
-  _Atomic(struct bridge__slice *) top; /* the innermost slice, or NULL */
+  /* The innermost slice, or NULL: of the thread itself and its kicks. */
+  _Atomic(struct bridge__slice *) top;
   int64_t sampled_at; /* of the thread: when it looked at its CPU clock, */
   int64_t sampled;    /* and what it saw */
-  /* Of the supervisor; guarded by the lock. */
-  int64_t pause;
-  int64_t again;  /* when to kick next */
-  int64_t period; /* how long deadlines are, about */
+  int64_t pause;      /* between two kicks; guarded by the lock, */
+  int64_t again;      /* when to kick next; guarded by the lock */
 } bridge__runner;
 
 /* The calling thread's; NULL if there is no memory, or the system refuses. */
@@ -53,9 +52,12 @@ bridge__runner *bridge__runner_mine(void);
 /* What kicks call: `lua/guard.c` has it. */
 void bridge__runner_deliver(bridge__kick_target *target);
 
-/* The lock. */
+/* The lock.  With it, wait until somebody says that something is settled; false if
+   the deadline passed. */
 void bridge__runners_lock(void);
 void bridge__runners_unlock(void);
+bool bridge__runners_wait(int64_t deadline);
+void bridge__runners_settle(void);
 
 /* With the lock: somebody wants something of it, and has said what in a place that
    its slices read.  Kicks it, and again until it says bridge__runner_satisfied.
@@ -71,11 +73,18 @@ void bridge__runner_begin(bridge__runner *runner);
 void bridge__runner_end(bridge__runner *runner);
 /* Whoever asked has what he wanted; the caller looks once more afterwards. */
 void bridge__runner_satisfied(bridge__runner *runner);
+/* It is not so: kicks go on. */
+void bridge__runner_repeat(bridge__runner *runner);
 /* Watch these; INT64_MAX for none. */
 bridge_status bridge__runner_watch(bridge__runner *runner,
                                    int64_t now,
                                    int64_t deadline,
                                    int64_t cpu_end);
+/* The same from within a kick: async-signal-safe, as the supervisor, which has just
+   kicked, looks again by itself. */
+void bridge__runner_rewind(bridge__runner *runner,
+                           int64_t deadline,
+                           int64_t cpu_end);
 /* The calling thread's CPU clock, right to some microseconds; `now` is
    bridge__now. */
 int64_t bridge__runner_cpu(bridge__runner *runner, int64_t now);

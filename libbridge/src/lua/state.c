@@ -5,6 +5,7 @@
 #include "base/interrupt.h"
 #include "base/memory.h"
 #include "lua/libraries.h"
+#include "lua/runner.h"
 #include "lua/values.h"
 #include "message/error.h"
 
@@ -32,6 +33,18 @@ static bridge_status give(bridge_error **error,
       error, bridge__error_create(status, text, strlen(text)), status);
 }
 
+bool bridge__limits_valid(const bridge_limits *limits)
+{
+  return limits->timeout_ms >= 0 && limits->cpu_ms >= 0;
+}
+
+static bridge__value_limits limits_of(const bridge_state_options *options)
+{
+  return (bridge__value_limits){.depth = options->depth_limit,
+                                .values = options->value_limit,
+                                .bytes = options->message_limit};
+}
+
 static bridge_status check(const bridge_state_options *options,
                            bridge_error **error)
 {
@@ -46,11 +59,21 @@ static bridge_status check(const bridge_state_options *options,
   if (options->modules == NULL && options->module_count > 0) {
     return give(error, BRIDGE_EINVAL, "modules are counted but not given");
   }
+  if (!bridge__limits_valid(&options->run) ||
+      options->stop < BRIDGE_STOP_DEFAULT ||
+      options->stop > BRIDGE_STOP_STRICT) {
+    return give(error, BRIDGE_EINVAL, "an unknown level, or a negative limit");
+  }
   for (size_t i = 0; i < options->module_count; i++) {
     if (options->modules[i].name == NULL || options->modules[i].open == NULL) {
       return give(error, BRIDGE_EINVAL,
                   "a module without a name or without a function to open it");
     }
+  }
+  const bridge__value_limits limits = limits_of(options);
+  const char *wrong = bridge__wrong_limits(&limits);
+  if (wrong != NULL) {
+    return give(error, BRIDGE_EINVAL, wrong);
   }
   return BRIDGE_OK;
 }
@@ -114,6 +137,11 @@ static int open_protected(lua_State *L)
   lua_pushlightuserdata(L, &o->state->closing);
   lua_setfield(L, LUA_REGISTRYINDEX, BRIDGE__CLOSING);
   bridge__libraries_open(L, o->options, o->set);
+  const bridge__value_limits limits = limits_of(o->options);
+  bridge__set_limits(L, &limits);
+  bridge__coroutine_open(L);
+  bridge__debug_open(L);
+  bridge__guard_open(L, &o->state->guard);
   begin_collecting(L);
   return 0;
 }
@@ -181,6 +209,30 @@ static size_t expected(unsigned set)
   return bytes;
 }
 
+static bool can_be_kicked(const bridge_state *state)
+{
+  return state->guard.level > BRIDGE_STOP_COOPERATIVE;
+}
+
+static void prepare_stops(bridge_state *state,
+                          const bridge_state_options *options)
+{
+  bridge_stop_level level = options->stop;
+  if (options->sandbox) {
+    level = BRIDGE_STOP_STRICT;
+  } else if (level == BRIDGE_STOP_DEFAULT) {
+    level = BRIDGE_STOP_PROMPT;
+  }
+  bridge__guard_init(&state->guard, state, level);
+  bridge__leash_init(&state->leash, NULL, NULL);
+  bridge__leash_end(&state->leash);
+  state->usual = options->run;
+  state->run = options->run;
+  if (can_be_kicked(state)) {
+    bridge__runners_count(1);
+  }
+}
+
 static bridge_status fill(bridge_state *state,
                           const bridge_state_options *options,
                           unsigned set,
@@ -202,6 +254,7 @@ static bridge_status fill(bridge_state *state,
   if (state->main == NULL) {
     return BRIDGE_ENOMEM;
   }
+  bridge__guard_bind(state->main, &state->guard);
   lua_setwarnf(state->main, write_warning, state);
   const opening o = {state, options, set};
   bridge_status status = open_libraries(state, &o, error);
@@ -224,9 +277,27 @@ static void destroy(bridge_state *state)
   if (state->main != NULL) {
     close_lua(state);
   }
+  bridge__guard_destroy(&state->guard);
+  if (can_be_kicked(state)) {
+    bridge__runners_count(-1);
+  }
+  bridge__interrupt_destroy(&state->interrupt);
   bridge__hold_destroy(&state->hold);
   bridge__free(state->name);
   bridge__free(state);
+}
+
+static bridge_status make_locks(bridge_state *state)
+{
+  bridge_status status = bridge__hold_init(&state->hold);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  status = bridge__interrupt_init(&state->interrupt);
+  if (status != BRIDGE_OK) {
+    bridge__hold_destroy(&state->hold);
+  }
+  return status;
 }
 
 bridge_status bridge_state_create(bridge_state **out,
@@ -239,11 +310,15 @@ bridge_status bridge_state_create(bridge_state **out,
   if (out == NULL) {
     return BRIDGE_EINVAL;
   }
-  bridge_state_options defaults;
-  bridge_state_options_init(&defaults);
-  options = options == NULL ? &defaults : options;
+  bridge_state_options own;
+  bridge_state_options_init(&own);
   unsigned set = 0;
-  bridge_status status = check(options, error);
+  bridge_status status = BRIDGE_OK;
+  if (options != NULL) {
+    status = check(options, error);
+    own = status == BRIDGE_OK ? *options : own;
+  }
+  options = &own;
   if (status == BRIDGE_OK) {
     status = bridge__libraries_parse(options->libraries, &set, error);
   }
@@ -254,11 +329,12 @@ bridge_status bridge_state_create(bridge_state **out,
   if (state == NULL) {
     return BRIDGE_ENOMEM;
   }
-  status = bridge__hold_init(&state->hold);
+  status = make_locks(state);
   if (status != BRIDGE_OK) {
     bridge__free(state);
     return status;
   }
+  prepare_stops(state, options);
   status = fill(state, options, set, error);
   if (status != BRIDGE_OK) {
     destroy(state);

@@ -2,6 +2,8 @@
 #ifndef BRIDGE_LUA_STATE_H
 #define BRIDGE_LUA_STATE_H
 
+#include "base/interrupt.h"
+#include "lua/guard.h"
 #include "lua/heap.h"
 #include "lua/hold.h"
 
@@ -13,7 +15,13 @@ struct bridge_state {
   lua_State *main; /* never runs anything but protected calls of ours */
   bridge__heap heap;
   bridge__hold hold;
-  unsigned process; /* which made it */
+  bridge__guard guard;
+  bridge__leash leash;         /* of the bridge_state_run that is under way */
+  bridge__interrupt interrupt; /* of its waits, */
+  bool interrupting;           /* unless they have another one */
+  bridge_limits run;           /* of those to come */
+  bridge_limits usual;         /* of the options */
+  unsigned process;            /* which made it */
   char *name;
   bool binary_chunks;
   bool tracebacks;
@@ -21,6 +29,26 @@ struct bridge_state {
   bool warning;  /* `warn` is in the middle of a line */
   bool closing;  /* lua_close runs; see BRIDGE__CLOSING */
 };
+
+/* Whether none is negative. */
+bool bridge__limits_valid(const bridge_limits *limits);
+
+/* Whether there is such a level. */
+bool bridge__stop_level_valid(bridge_stop_level level);
+
+/* The hard half of a cancel, from any thread that keeps the state alive: stop the use
+   of a leash of its scripts, as the smaller of the levels says.  As
+   bridge__guard_stop. */
+bridge_status bridge__state_stop(bridge_state *state,
+                                 bridge__leash *leash,
+                                 unsigned use,
+                                 bridge_stop_level level,
+                                 int grace_ms);
+
+/* Around what bridge_state_cancel stops, and state->run limits.  `begin` says whether
+   there was none yet; only then `end` is to be called. */
+bool bridge__state_begin_run(bridge_state *state);
+void bridge__state_end_run(bridge_state *state);
 
 /* All of these want the state held.  They never raise. */
 
@@ -37,12 +65,23 @@ bridge_status bridge__state_load(bridge_state *state,
 bridge_status bridge__state_thread(bridge_state *state,
                                    lua_State **out,
                                    int *anchor);
-/* Let go of a coroutine, whose to-be-closed variables are closed here. */
-void bridge__state_drop_thread(bridge_state *state, lua_State *L, int anchor);
+/* Let go of a coroutine, whose to-be-closed variables are closed here, on a leash, or
+   NULL for one that runs nothing of the script's; not if a stop killed it. */
+void bridge__state_drop_thread(bridge_state *state,
+                               bridge__leash *leash,
+                               lua_State *L,
+                               int anchor);
 
 /* The error of a coroutine that lua_resume left with `code`: status, value,
    text, traceback, frames. */
 bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code);
+
+/* An error of that status and text, with the traceback and the frames of a coroutine
+   as it is now; NULL for lack of memory. */
+bridge_error *bridge__state_where(bridge_state *state,
+                                  lua_State *L,
+                                  bridge_status status,
+                                  const char *text);
 
 /* Append the `count` values from stack index `first` on to a message, as the
    results of a chunk or of a handler. */

@@ -64,7 +64,7 @@ static bridge_error *create_described(bridge_state *state, lua_State *L)
     text = lua_tolstring(speaker, -1, &size);
   }
   bridge_error *error = bridge__error_create(BRIDGE_ESCRIPT, text, size);
-  bridge__state_drop_thread(state, speaker, anchor);
+  bridge__state_drop_thread(state, NULL, speaker, anchor);
   return error;
 }
 
@@ -165,6 +165,36 @@ bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code)
   }
   if (state->tracebacks) {
     add_traceback(error, state, L);
+  }
+  return error;
+}
+
+/* ---- Where a script is being stopped ---- */
+
+/* No finalizer of the script runs meanwhile. */
+static void add_traceback_quietly(bridge_error *error,
+                                  bridge_state *state,
+                                  lua_State *L)
+{
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  add_traceback(error, state, L);
+  if (collecting) {
+    lua_gc(L, LUA_GCRESTART);
+  }
+}
+
+bridge_error *bridge__state_where(bridge_state *state,
+                                  lua_State *L,
+                                  bridge_status status,
+                                  const char *text)
+{
+  bridge_error *error = bridge__error_create(status, text, strlen(text));
+  if (error != NULL) {
+    add_frames(error, L);
+    if (state->tracebacks) {
+      add_traceback_quietly(error, state, L);
+    }
   }
   return error;
 }

@@ -36,7 +36,8 @@ void bridge__kick(bridge__kick_target *target);
 
 /* POSIX: which signal is sent; BRIDGE_EINVAL for one that cannot be caught. */
 bridge_status bridge__kick_choose(int signal);
-/* Nobody is kicked until the next kick: take back what that needed. */
+/* Nobody is kicked until the next kick, and no kick is on its way: take back what
+   that needed. */
 void bridge__kick_retire(void);
 
 /* CPU time, in nanoseconds: the calling thread's; a living target's, false if the

@@ -185,7 +185,7 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
     bridge__task_bound(task); /* what it closes now */
   }
-  bridge__state_drop_thread(worker->state, task->L, task->anchor);
+  bridge__state_drop_thread(worker->state, NULL, task->L, task->anchor);
   bridge_message_release(task->answer);
   bridge_message_release(task->request);
   bridge__release(task->reply);

@@ -117,13 +117,18 @@ typedef void exit_hook(void);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool usable;
-static _Atomic(exit_hook *) at_exit; /* each call stores the same */
+static _Atomic(exit_hook *) at_exit[BRIDGE__EXITS]; /* each call stores its own */
 
 static void leave(void *value)
 {
   (void)value;
-  /* Takes nothing: this thread stored it itself. */
-  atomic_load_explicit(&at_exit, memory_order_relaxed)();
+  for (int i = 0; i < BRIDGE__EXITS; i++) {
+    /* Takes nothing: this thread stored it itself, or need not see it. */
+    exit_hook *hook = atomic_load_explicit(&at_exit[i], memory_order_relaxed);
+    if (hook != NULL) {
+      hook();
+    }
+  }
 }
 
 static void make_key(void)
@@ -131,10 +136,10 @@ static void make_key(void)
   usable = pthread_key_create(&key, leave) == 0;
 }
 
-void bridge__at_thread_exit(void (*hook)(void))
+void bridge__at_thread_exit(bridge__exit which, void (*hook)(void))
 {
   /* Publishes nothing but a function. */
-  atomic_store_explicit(&at_exit, hook, memory_order_relaxed);
+  atomic_store_explicit(&at_exit[which], hook, memory_order_relaxed);
   pthread_once(&once, make_key);
   if (usable) {
     pthread_setspecific(key, &key); /* any value but NULL */

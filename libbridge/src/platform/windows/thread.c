@@ -96,13 +96,16 @@ typedef void exit_hook(void);
 
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
 static DWORD slot = FLS_OUT_OF_INDEXES;
-static _Atomic(exit_hook *) at_exit; /* each call stores the same */
+static _Atomic(exit_hook *) at_exit[BRIDGE__EXITS]; /* each call stores its own */
 
 static void WINAPI leave(void *value)
 {
-  if (value != NULL) {
-    /* Takes nothing: this thread stored it itself. */
-    atomic_load_explicit(&at_exit, memory_order_relaxed)();
+  for (int i = 0; value != NULL && i < BRIDGE__EXITS; i++) {
+    /* Takes nothing: this thread stored it itself, or need not see it. */
+    exit_hook *hook = atomic_load_explicit(&at_exit[i], memory_order_relaxed);
+    if (hook != NULL) {
+      hook();
+    }
   }
 }
 
@@ -115,10 +118,10 @@ static BOOL CALLBACK make_slot(INIT_ONCE *which, void *user, void **context)
   return TRUE;
 }
 
-void bridge__at_thread_exit(void (*hook)(void))
+void bridge__at_thread_exit(bridge__exit which, void (*hook)(void))
 {
   /* Publishes nothing but a function. */
-  atomic_store_explicit(&at_exit, hook, memory_order_relaxed);
+  atomic_store_explicit(&at_exit[which], hook, memory_order_relaxed);
   InitOnceExecuteOnce(&once, make_slot, NULL, NULL);
   if (slot != FLS_OUT_OF_INDEXES) {
     FlsSetValue(slot, &slot); /* any value but NULL */

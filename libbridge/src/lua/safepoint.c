@@ -1,0 +1,354 @@
+/* Safe point: the hook that a kick has set, where the thread that runs a script does
+   what was asked of it. */
+#include "lua/guard.h"
+
+#include "lua/runner.h"
+#include "lua/state.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include <string.h>
+
+static bool stopping(const bridge__guard *guard)
+{
+  /* Takes nothing: this thread and its kicks wrote it. */
+  return atomic_load_explicit(&guard->stopping, memory_order_relaxed);
+}
+
+static unsigned requests_of(const bridge__guard *guard)
+{
+  /* seq_cst: see the top of guard.h. */
+  return atomic_load_explicit(&guard->requests, memory_order_seq_cst);
+}
+
+static void take_back(bridge__guard *guard, unsigned bits)
+{
+  /* seq_cst: see the top of guard.h. */
+  atomic_fetch_and_explicit(&guard->requests, ~bits, memory_order_seq_cst);
+}
+
+static bridge__slice *slice_of(const bridge__guard *guard)
+{
+  /* Takes nothing: this thread wrote it. */
+  return atomic_load_explicit(&guard->slice, memory_order_relaxed);
+}
+
+static bool is_current(const bridge__guard *guard, const lua_State *L)
+{
+  /* Takes nothing: this thread wrote it. */
+  return atomic_load_explicit(&guard->current, memory_order_relaxed) == L;
+}
+
+/* ---- Setting the hook ---- */
+
+/* The same as bridge__guard_hook.  A coroutine that was left with this one died of a
+   stop: Lua then runs no hooks in it any more, so that what its variables have to
+   close must not run either. */
+static void hook_of_killed(lua_State *L, lua_Debug *ar)
+{
+  bridge__guard_hook(L, ar);
+}
+
+bool bridge__guard_is_hook(lua_Hook hook)
+{
+  return hook == bridge__guard_hook || hook == hook_of_killed;
+}
+
+bool bridge__guard_killed(lua_State *L)
+{
+  return lua_gethook(L) == hook_of_killed && lua_status(L) != LUA_OK &&
+         lua_status(L) != LUA_YIELD;
+}
+
+/* The script's own events stay on; the hook hands them on. */
+void bridge__guard_arm(bridge__guard *guard)
+{
+  /* Takes nothing: this thread and its kicks wrote it. */
+  lua_State *L = atomic_load_explicit(&guard->current, memory_order_relaxed);
+  if (L != NULL) {
+    bool killed = lua_gethook(L) == hook_of_killed;
+    lua_sethook(L, killed ? hook_of_killed : bridge__guard_hook,
+                LUA_MASKCOUNT | lua_gethookmask(L), 1);
+  }
+}
+
+/* ---- Stopping ---- */
+
+/* With exactly this text Lua raises its error for lack of memory, which calls no
+   handler, needs no memory, and cannot be told from a stop by a script.  One that
+   catches it meets the next one at its next instruction. */
+int bridge__guard_throw(lua_State *L)
+{
+  bridge__guard *guard = bridge__guard_of(L);
+  guard->thrown = true;
+  lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+  lua_pushliteral(L, "not enough memory");
+  return lua_error(L);
+}
+
+static void stop(bridge__guard *guard, lua_State *L)
+{
+  if (guard->seen == NULL) {
+    bridge__guard_see(guard, L);
+  }
+  bridge__guard_throw(L);
+}
+
+/* Its leash may have become due without a kick, or may not be due at all. */
+static void check_leash(bridge__guard *guard)
+{
+  bridge__slice *slice = slice_of(guard);
+  take_back(guard, BRIDGE__ASK_STOP);
+  for (; slice != NULL; slice = slice->outer) {
+    if (slice->guard == guard &&
+        bridge__leash_find_due(slice->leash, NULL) != NULL) {
+      /* Both relaxed: only this thread, and its kicks, read them. */
+      atomic_store_explicit(&guard->stopping, true, memory_order_relaxed);
+      atomic_store_explicit(&guard->state->heap.refusing, true,
+                            memory_order_relaxed);
+    }
+  }
+}
+
+/* ---- Holding ---- */
+
+static bool held(const bridge__guard *guard)
+{
+  unsigned requests = requests_of(guard);
+  return (requests & BRIDGE__ASK_PAUSE) != 0 &&
+         (requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT)) == 0 &&
+         !stopping(guard);
+}
+
+/* A deadline that passes meanwhile comes as a kick, which cannot end the wait. */
+static void hold_on(bridge__guard *guard)
+{
+  const bridge__slice *slice = slice_of(guard);
+  bridge__runners_lock();
+  bool time_left = true;
+  while (held(guard) && time_left) {
+    int64_t deadline = bridge__leash_deadline(slice->leash);
+    time_left = bridge__runners_wait(deadline);
+  }
+  bridge__runners_unlock();
+  if (!time_left) {
+    check_leash(guard);
+  }
+}
+
+/* ---- Interrupting ---- */
+
+typedef enum protection {
+  NONE,
+  BY_PCALL,
+  BY_HANDLER
+} protection;
+
+/* Which function would catch an error now: one with a handler written in Lua runs
+   that within the hook, where no other hook comes. */
+static protection protected_by(lua_State *L)
+{
+  lua_Debug ar;
+  const bridge__guard *guard = bridge__guard_of(L);
+  for (int level = 0; lua_getstack(L, level, &ar) != 0; level++) {
+    lua_getinfo(L, "f", &ar);
+    lua_CFunction function = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    if (function != NULL && function == guard->pcall) {
+      return BY_PCALL;
+    }
+    if (function != NULL && function == guard->xpcall) {
+      bool in_c = lua_getlocal(L, &ar, 2) != NULL;
+      if (in_c) {
+        in_c = lua_iscfunction(L, -1) != 0;
+        lua_pop(L, 1);
+      }
+      return in_c ? BY_PCALL : BY_HANDLER;
+    }
+  }
+  return NONE;
+}
+
+/* Whether it is for the slice that runs now. */
+static bool is_meant(const bridge__guard *guard)
+{
+  return guard->use == 0 ||
+         guard->use == bridge__guard_use(slice_of(guard)->leash);
+}
+
+static void interrupt(bridge__guard *guard, lua_State *L)
+{
+  char text[BRIDGE__INTERRUPT_TEXT];
+  if (guard->careful && protected_by(L) == BY_HANDLER) {
+    return; /* later, or never: then the stop comes */
+  }
+  bridge__runners_lock();
+  memcpy(text, guard->text, sizeof text);
+  bool asked = (requests_of(guard) & BRIDGE__ASK_INTERRUPT) != 0;
+  bool meant = is_meant(guard);
+  if (asked && (!guard->sticky || !meant)) {
+    take_back(guard, BRIDGE__ASK_INTERRUPT);
+  }
+  bool careful = guard->careful;
+  bridge__runners_unlock();
+  if (!asked || !meant) {
+    return;
+  }
+  if (careful) {
+    lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+  }
+  luaL_where(L, 0);
+  lua_pushstring(L, text);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
+/* ---- Yielding to the driver ---- */
+
+/* Whether something is left for which hooks are to be set. */
+static bool look_again(bridge__guard *guard)
+{
+  bool wanted = stopping(guard) || requests_of(guard) != 0;
+  /* Publishes nothing: only this thread and its kicks read it. */
+  atomic_store_explicit(&guard->attention, wanted, memory_order_relaxed);
+  return wanted;
+}
+
+static bool can_be_preempted(const bridge__guard *guard)
+{
+  const bridge__slice *slice = slice_of(guard);
+  return (slice->manner & BRIDGE__MAY_YIELD) != 0 && guard->pins == 0;
+}
+
+/* Whether the hook has yielded; if not, it comes again when it can. */
+static bool preempt(bridge__guard *guard, lua_State *L)
+{
+  int count = 0;
+  bool own_hook = bridge__debug_mask(L, &count) != 0;
+  bool mine = is_current(guard, L);
+  if (!mine || own_hook || !can_be_preempted(guard)) {
+    return false; /* further out, when a resume returns */
+  }
+  if (!lua_isyieldable(L)) {
+    /* A C function below: look again when something returns. */
+    lua_sethook(L, bridge__guard_hook, LUA_MASKRET, 0);
+    return true;
+  }
+  take_back(guard, BRIDGE__ASK_PREEMPT);
+  look_again(guard);
+  lua_sethook(L, NULL, 0, 0);
+  guard->unwinding = true;
+  lua_yield(L, 0);
+  return true;
+}
+
+/* ---- The hook ---- */
+
+/* Say that nobody need be kicked any more, and then look whether that is so. */
+static void be_satisfied(bridge__guard *guard)
+{
+  const bridge__slice *slice = slice_of(guard);
+  if (slice == NULL || slice->runner == NULL) {
+    return;
+  }
+  for (const bridge__slice *each = slice; each != NULL; each = each->outer) {
+    if (requests_of(each->guard) != 0 || stopping(each->guard)) {
+      return;
+    }
+  }
+  bridge__runner_satisfied(slice->runner);
+  for (const bridge__slice *each = slice; each != NULL; each = each->outer) {
+    if (requests_of(each->guard) != 0) {
+      bridge__runner_repeat(slice->runner);
+    }
+  }
+}
+
+/* What can be done wherever the script is. */
+static void attend(bridge__guard *guard, lua_State *L)
+{
+  unsigned requests = requests_of(guard);
+  while (!stopping(guard) && (requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT |
+                                          BRIDGE__ASK_PAUSE)) != 0) {
+    if ((requests & BRIDGE__ASK_STOP) != 0) {
+      check_leash(guard);
+    } else if ((requests & BRIDGE__ASK_VISIT) != 0) {
+      bridge__visits_receive(guard, L);
+    } else {
+      hold_on(guard);
+    }
+    requests = requests_of(guard);
+  }
+  if (stopping(guard)) {
+    stop(guard, L);
+  }
+  if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
+    interrupt(guard, L);
+  }
+}
+
+static void at_count(bridge__guard *guard, lua_State *L)
+{
+  attend(guard, L);
+  unsigned requests = requests_of(guard);
+  if ((requests & BRIDGE__ASK_PREEMPT) != 0 && preempt(guard, L)) {
+    return;
+  }
+  look_again(guard);
+  be_satisfied(guard);
+  if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
+    return; /* sticky, or not yet: again at the next instruction */
+  }
+  bridge__debug_restore(L);
+  atomic_signal_fence(memory_order_seq_cst);
+  if (look_again(guard) &&
+      (requests_of(guard) & ~(unsigned)BRIDGE__ASK_PREEMPT) != 0) {
+    bridge__guard_arm(guard); /* a kick came in between */
+  }
+}
+
+static void at_event(bridge__guard *guard, lua_State *L, lua_Debug *ar)
+{
+  bool waits = (requests_of(guard) & BRIDGE__ASK_PREEMPT) != 0;
+  int count = 0;
+  if (!waits && bridge__debug_mask(L, &count) == 0) {
+    bridge__debug_restore(L);
+    return;
+  }
+  if (waits && ar->event == LUA_HOOKRET && lua_isyieldable(L) &&
+      can_be_preempted(guard)) {
+    bridge__guard_arm(
+        guard); /* the C function is gone: at the next instruction */
+  }
+  bridge__debug_call(L, ar);
+}
+
+void bridge__guard_hook(lua_State *L, lua_Debug *ar)
+{
+  bridge__guard *guard = bridge__guard_of(L);
+  if (slice_of(guard) == NULL) {
+    /* Left over, or inherited from the coroutine that made this one. */
+    bridge__debug_restore(L);
+  } else if (stopping(guard)) {
+    stop(guard, L);
+  } else if (ar->event == LUA_HOOKCOUNT) {
+    at_count(guard, L);
+  } else {
+    at_event(guard, L, ar);
+  }
+}
+
+/* ---- In C functions that ask ---- */
+
+void bridge__guard_obey(lua_State *L)
+{
+  bridge__guard *guard = bridge__guard_of(L);
+  if (slice_of(guard) == NULL) {
+    return;
+  }
+  if (stopping(guard)) {
+    stop(guard, L);
+  }
+  attend(guard, L);
+}
