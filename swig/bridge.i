@@ -26,6 +26,11 @@
 %rename(Queue) bridge_queue;
 %rename(Waker) bridge_waker;
 %rename(Worker) bridge_worker;
+%rename(Channel) bridge_channel;
+%rename(Counter) bridge_counter;
+%rename(Flag) bridge_flag;
+%rename(Mutex) bridge_mutex;
+%rename(Timer) bridge_timer;
 
 /* The enumeration comes before any typemap that names it: some generators
    otherwise write the typemap's type into the enumeration. */
@@ -73,6 +78,18 @@
 %constant int PRIORITY_LOW = BRIDGE_PRIORITY_LOW;
 %constant int PRIORITY_NORMAL = BRIDGE_PRIORITY_NORMAL;
 %constant int PRIORITY_HIGH = BRIDGE_PRIORITY_HIGH;
+
+%constant int CHANNEL_SENDING = BRIDGE_CHANNEL_SENDING;
+%constant int CHANNEL_RECEIVING = BRIDGE_CHANNEL_RECEIVING;
+
+%constant int AT_LEAST = BRIDGE_AT_LEAST;
+%constant int AT_MOST = BRIDGE_AT_MOST;
+%constant int EQUAL = BRIDGE_EQUAL;
+%constant int NOT_EQUAL = BRIDGE_NOT_EQUAL;
+
+%constant int TIMER_AFTER = BRIDGE_TIMER_AFTER;
+%constant int TIMER_STEADY = BRIDGE_TIMER_STEADY;
+%constant int TIMER_WALL = BRIDGE_TIMER_WALL;
 
 %constant int DRIVE_THREAD = BRIDGE_DRIVE_THREAD;
 %constant int DRIVE_HOST = BRIDGE_DRIVE_HOST;
@@ -266,6 +283,150 @@ struct bridge_queue {};
   {
     return bridge_waker_retain(bridge_queue_waker($self));
   }
+}
+
+/* ---- Channel -------------------------------------------------------------- */
+
+struct bridge_channel {};
+
+%rename(close) bridge_channel::close_end;
+%rename(closed) bridge_channel::closed_end;
+%rename(clear) bridge_channel::clear_all;
+%rename(waker) bridge_channel::shared_waker;
+%newobject bridge_channel::shared_waker;
+
+%extend bridge_channel {
+  /* 0 items or bytes: the default.  `waker` may be absent. */
+  bridge_channel(size_t items,
+                 size_t bytes,
+                 int policy,
+                 int timeout_ms,
+                 bridge_waker *waker,
+                 bridge_status *failure)
+  {
+    bridge_channel_options options;
+    bridge_channel_options_init(&options);
+    options.items = items;
+    options.bytes = bytes;
+    options.policy = (bridge_queue_policy)policy;
+    options.timeout_ms = timeout_ms;
+    options.waker = waker;
+    bridge_channel *channel = NULL;
+    *failure = bridge_channel_create(&channel, &options);
+    return channel;
+  }
+  ~bridge_channel() { bridge_channel_release($self); }
+
+  size_t clear_all(bridge_status *failure)
+  {
+    size_t count = 0;
+    *failure = bridge_channel_clear($self, &count);
+    return count;
+  }
+  bridge_status set_limit(size_t items, size_t bytes);
+  size_t most_items(bridge_status *failure)
+  {
+    size_t items = 0;
+    *failure = bridge_channel_limit($self, &items, NULL);
+    return items;
+  }
+  size_t most_bytes(bridge_status *failure)
+  {
+    size_t bytes = 0;
+    *failure = bridge_channel_limit($self, NULL, &bytes);
+    return bytes;
+  }
+  bridge_status wake();
+  bridge_status close_end(int end)
+  {
+    return bridge_channel_close($self, (bridge_channel_end)end);
+  }
+  bool closed_end(int end)
+  {
+    return bridge_channel_closed($self, (bridge_channel_end)end);
+  }
+  size_t count();
+  size_t bytes();
+  uint64_t dropped();
+  bridge_waker *shared_waker()
+  {
+    return bridge_waker_retain(bridge_channel_waker($self));
+  }
+}
+
+/* ---- Counter, flag, mutex, timer ------------------------------------------ */
+
+struct bridge_counter {};
+
+%rename(set) bridge_counter::set_value;
+%rename(add) bridge_counter::add_value;
+%rename(get) bridge_counter::value;
+
+%extend bridge_counter {
+  bridge_counter(int64_t value, bridge_status *failure)
+  {
+    bridge_counter *counter = NULL;
+    *failure = bridge_counter_create(&counter, value);
+    return counter;
+  }
+  ~bridge_counter() { bridge_counter_release($self); }
+  int64_t value() { return bridge_counter_get($self); }
+  /* What it was. */
+  int64_t set_value(int64_t value, bridge_status *failure)
+  {
+    int64_t before = 0;
+    *failure = bridge_counter_set($self, value, &before);
+    return before;
+  }
+  /* What it is then. */
+  int64_t add_value(int64_t change, bridge_status *failure)
+  {
+    int64_t after = 0;
+    *failure = bridge_counter_add($self, change, &after);
+    return after;
+  }
+}
+
+struct bridge_flag {};
+
+%extend bridge_flag {
+  bridge_flag(bool set, bridge_status *failure)
+  {
+    bridge_flag *flag = NULL;
+    *failure = bridge_flag_create(&flag, set);
+    return flag;
+  }
+  ~bridge_flag() { bridge_flag_release($self); }
+  bridge_status set();
+  bridge_status clear();
+  bool is_set();
+  bridge_status wait(int timeout_ms);
+}
+
+struct bridge_mutex {};
+
+%extend bridge_mutex {
+  bridge_mutex(bridge_status *failure)
+  {
+    bridge_mutex *mutex = NULL;
+    *failure = bridge_mutex_create(&mutex);
+    return mutex;
+  }
+  ~bridge_mutex() { bridge_mutex_release($self); }
+  bridge_status unlock();
+  bridge_status abandon();
+  bool locked();
+}
+
+%nodefaultctor bridge_timer;
+struct bridge_timer {};
+
+%extend bridge_timer {
+  ~bridge_timer() { bridge_timer_release($self); }
+  bridge_status cancel();
+  bool active();
+  uint64_t posted();
+  uint64_t missed();
 }
 
 /* ---- Worker --------------------------------------------------------------- */

@@ -30,6 +30,10 @@ void bridge__face_methods(lua_State *L, bridge_handle_kind kind);
    raised. */
 void bridge__face_give(lua_State *L, bridge_handle_kind kind, void *handle);
 
+/* What the object at an index is, and its handle, which may have been released;
+   BRIDGE_HANDLE_NONE if it is no object of ours.  Never raises. */
+bridge_handle_kind bridge__face_kind(lua_State *L, int index, void **handle);
+
 /* The handle of the object at an index.  If it is something else, false, and the
    text of an error on the stack, to be raised by lua_error. */
 bool bridge__face_handle(lua_State *L,
@@ -76,6 +80,7 @@ bool bridge__face_bytes(
 extern const char *const bridge__face_waker_kinds[];
 extern const char *const bridge__face_policies[];
 extern const char *const bridge__face_drives[];
+extern const char *const bridge__face_ends[];
 extern const char *const bridge__face_phases[];
 extern const char *const bridge__face_log_levels[];
 extern const char *const bridge__face_priorities[];
@@ -93,15 +98,54 @@ int bridge__face_failure(lua_State *L,
 /* Make the metatable of such tables. */
 void bridge__face_errors(lua_State *L);
 
+/* ---- Values (values.c) ------------------------------------------------------ */
+
+/* The values from a stack index on.  What cannot cross is misuse, and raised with
+   the path to it. */
+bridge_message *bridge__face_pack(lua_State *L, int first);
+/* Push the values, or one table of them with `n` if `packed`.  On failure one
+   string is pushed in their place.  Never raises. */
+bridge_status bridge__face_unpack(lua_State *L,
+                                  const bridge_message *message,
+                                  bool packed,
+                                  int *count);
+/* A failure whose text is on top of the stack: nil, text, code. */
+int bridge__face_explained(lua_State *L, bridge_status status);
+/* The so many values on top become one table. */
+void bridge__face_pack_table(lua_State *L, int count);
+
+/* ---- Receiving (receive.c) --------------------------------------------------- */
+
+/* A queue or a channel. */
+typedef struct bridge__face_inlet {
+  bridge_handle_kind kind;
+  void *handle;
+} bridge__face_inlet;
+
+/* Unpack what was taken out of it, and take it; what cannot be read here goes back
+   to the front, and then its text is pushed. */
+bridge_status bridge__face_received(lua_State *L,
+                                    bridge__face_inlet from,
+                                    bridge_message *message,
+                                    bool packed,
+                                    int *count);
+
 /* ---- Functions of the module that are written by hand ---------------------- */
 
-extern const luaL_Reg bridge__face_functions[];        /* values.c */
-extern const luaL_Reg bridge__face_queue_methods[];    /* values.c */
-extern const luaL_Reg bridge__face_worker_methods[];   /* values.c */
-extern const luaL_Reg bridge__face_buffer_methods[];   /* buffer.c */
-extern const luaL_Reg bridge__face_language[];         /* language.c */
-extern const luaL_Reg bridge__face_registry[];         /* registry.c */
-extern const luaL_Reg bridge__face_registry_methods[]; /* registry.c: Worker */
+extern const luaL_Reg bridge__face_functions[];         /* values.c */
+extern const luaL_Reg bridge__face_queue_methods[];     /* values.c */
+extern const luaL_Reg bridge__face_worker_methods[];    /* values.c */
+extern const luaL_Reg bridge__face_buffer_methods[];    /* buffer.c */
+extern const luaL_Reg bridge__face_language[];          /* language.c */
+extern const luaL_Reg bridge__face_registry[];          /* registry.c */
+extern const luaL_Reg bridge__face_registry_methods[];  /* registry.c: Worker */
+extern const luaL_Reg bridge__face_channel_methods[];   /* values.c */
+extern const luaL_Reg bridge__face_queue_receiving[];   /* receive.c */
+extern const luaL_Reg bridge__face_channel_receiving[]; /* receive.c */
+extern const luaL_Reg bridge__face_selecting[];         /* receive.c */
+extern const luaL_Reg bridge__face_counter_methods[];   /* sync.c */
+extern const luaL_Reg bridge__face_mutex_methods[];     /* sync.c */
+extern const luaL_Reg bridge__face_timer_functions[];   /* timer.c */
 
 /* ---- Opening (open.c) ------------------------------------------------------ */
 

@@ -36,6 +36,11 @@ static const struct kind {
     {BRIDGE_HANDLE_THREAD, "bridge.Thread"},
     {BRIDGE_HANDLE_WORKER, "bridge.Worker"},
     {BRIDGE_HANDLE_ERROR, "bridge.Error"},
+    {BRIDGE_HANDLE_CHANNEL, "bridge.Channel"},
+    {BRIDGE_HANDLE_COUNTER, "bridge.Counter"},
+    {BRIDGE_HANDLE_FLAG, "bridge.Flag"},
+    {BRIDGE_HANDLE_MUTEX, "bridge.Mutex"},
+    {BRIDGE_HANDLE_TIMER, "bridge.Timer"},
     {BRIDGE__FACE_MESSAGE, "bridge.Message"},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -82,6 +87,11 @@ static bridge_handle_kind get(lua_State *L, int index, void **handle)
   }
   *handle = found->handle;
   return found->kind;
+}
+
+bridge_handle_kind bridge__face_kind(lua_State *L, int index, void **handle)
+{
+  return get(L, index, handle);
 }
 
 static object *expect(lua_State *L, int index, bridge_handle_kind kind)
@@ -244,6 +254,39 @@ static int equal(lua_State *L)
   return 1;
 }
 
+/* What is said of one behind its name and its address. */
+static void describe_more(lua_State *L, const object *found)
+{
+  void *handle = found->handle;
+  const char *closed = "";
+  switch ((int)found->kind) {
+  case BRIDGE_HANDLE_CHANNEL:
+    closed =
+        bridge_channel_closed(handle, BRIDGE_CHANNEL_SENDING) ? ", closed" : "";
+    lua_pushfstring(L, " (%I messages%s)",
+                    (LUAI_UACINT)bridge_channel_count(handle), closed);
+    break;
+  case BRIDGE_HANDLE_COUNTER:
+    lua_pushfstring(L, " (%I)", (LUAI_UACINT)bridge_counter_get(handle));
+    break;
+  case BRIDGE_HANDLE_FLAG:
+    lua_pushstring(L, bridge_flag_is_set(handle) ? " (set)" : " (not set)");
+    break;
+  case BRIDGE_HANDLE_MUTEX:
+    lua_pushstring(L,
+                   bridge_mutex_locked(handle) ? " (locked)" : " (unlocked)");
+    break;
+  case BRIDGE_HANDLE_TIMER:
+    lua_pushfstring(L, " (%s, %I posted)",
+                    bridge_timer_active(handle) ? "active" : "ended",
+                    (LUAI_UACINT)bridge_timer_posted(handle));
+    break;
+  default:
+    lua_pushliteral(L, "");
+    break;
+  }
+}
+
 static int describe(lua_State *L)
 {
   const object *found = object_at(L, 1);
@@ -273,6 +316,8 @@ static int describe(lua_State *L)
                     bridge__face_waker_kinds[kind]);
   } else {
     lua_pushfstring(L, "%s: %p", name, found->handle);
+    describe_more(L, found);
+    lua_concat(L, 2);
   }
   return 1;
 }
@@ -287,6 +332,9 @@ static int length(lua_State *L)
   switch ((int)found->kind) {
   case BRIDGE_HANDLE_QUEUE:
     size = bridge_queue_count(found->handle);
+    break;
+  case BRIDGE_HANDLE_CHANNEL:
+    size = bridge_channel_count(found->handle);
     break;
   case BRIDGE_HANDLE_BUFFER:
     size = bridge_buffer_size(found->handle);
@@ -309,6 +357,12 @@ static int close_scope(lua_State *L)
   switch ((int)found->kind) {
   case BRIDGE_HANDLE_QUEUE:
     bridge_queue_close(found->handle);
+    return 0;
+  case BRIDGE_HANDLE_CHANNEL:
+    bridge_channel_close(found->handle, BRIDGE_CHANNEL_SENDING);
+    return 0;
+  case BRIDGE_HANDLE_TIMER:
+    bridge_timer_cancel(found->handle);
     return 0;
   case BRIDGE_HANDLE_WAKER:
     bridge_waker_close(found->handle);

@@ -8,5 +8,8 @@ set(BRIDGE_LUA_FACE
   object.c
   open.c
   registry.c
+  receive.c
+  sync.c
+  timer.c
   values.c)
 list(TRANSFORM BRIDGE_LUA_FACE PREPEND "${PROJECT_SOURCE_DIR}/bindings/lua/")

@@ -6,13 +6,11 @@
 
 #include <stdint.h>
 
-#define BATCH_MAX 256
-
 /* ---- Values into messages --------------------------------------------------- */
 
 /* The values from a stack index on.  What cannot cross is misuse, and raised with
    the path to it. */
-static bridge_message *pack(lua_State *L, int first)
+bridge_message *bridge__face_pack(lua_State *L, int first)
 {
   int top = lua_gettop(L);
   bridge_message *message = NULL;
@@ -34,7 +32,7 @@ static bridge_message *pack(lua_State *L, int first)
 }
 
 /* The text is on top of the stack. */
-static int explained(lua_State *L, bridge_status status)
+int bridge__face_explained(lua_State *L, bridge_status status)
 {
   int count = bridge__face_failure(L, status, NULL, NULL);
   /* text, nil, general text, code: ours in place of the general one. */
@@ -51,7 +49,7 @@ typedef struct reading {
   bool packed; /* one table with `n`, instead of a row */
 } reading;
 
-static void pack_table(lua_State *L, int count)
+void bridge__face_pack_table(lua_State *L, int count)
 {
   lua_createtable(L, count, 1);
   lua_insert(L, -count - 1);
@@ -76,7 +74,7 @@ static int read_values(lua_State *L)
     return count;
   }
   luaL_checkstack(L, 4, NULL);
-  pack_table(L, count);
+  bridge__face_pack_table(L, count);
   return 1;
 }
 
@@ -129,11 +127,10 @@ static bool unpack_light(lua_State *L,
   return true;
 }
 
-/* Push the values.  On failure one string is pushed in their place. */
-static bridge_status unpack(lua_State *L,
-                            const bridge_message *message,
-                            bool packed,
-                            int *count)
+bridge_status bridge__face_unpack(lua_State *L,
+                                  const bridge_message *message,
+                                  bool packed,
+                                  int *count)
 {
   if (!packed && unpack_light(L, message, count)) {
     return BRIDGE_OK;
@@ -162,215 +159,67 @@ static int answered(lua_State *L,
     return bridge__face_failure(L, status, error, bridge_worker_name(worker));
   }
   int count = 0;
-  status = unpack(L, message, packed, &count);
+  status = bridge__face_unpack(L, message, packed, &count);
   bridge_message_release(message);
-  return status == BRIDGE_OK ? count : explained(L, status);
+  return status == BRIDGE_OK ? count : bridge__face_explained(L, status);
 }
 
-/* ---- Queue: pushing --------------------------------------------------------- */
+/* ---- Queue and channel: pushing --------------------------------------------- */
+
+static bridge_status put(bridge__face_inlet target,
+                         bridge_message **message,
+                         const int *timeout_ms)
+{
+  if (target.kind == BRIDGE_HANDLE_CHANNEL) {
+    return timeout_ms == NULL ? bridge_channel_send(target.handle, message)
+                              : bridge_channel_send_timeout(
+                                    target.handle, message, *timeout_ms);
+  }
+  return timeout_ms == NULL
+             ? bridge_queue_push(target.handle, message)
+             : bridge_queue_push_timeout(target.handle, message, *timeout_ms);
+}
+
+static int push(lua_State *L, bridge_handle_kind kind)
+{
+  bridge__face_inlet target = {kind, bridge__face_self(L, kind)};
+  bridge_message *message = bridge__face_pack(L, 2);
+  bridge_status status = put(target, &message, NULL);
+  bridge_message_release(message);
+  return bridge__face_status(L, status);
+}
+
+static int push_timeout(lua_State *L, bridge_handle_kind kind)
+{
+  bridge__face_inlet target = {kind, bridge__face_self(L, kind)};
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_message *message = bridge__face_pack(L, 3);
+  bridge_status status = put(target, &message, &timeout_ms);
+  bridge_message_release(message);
+  return bridge__face_status(L, status);
+}
 
 static int queue_push(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
-  bridge_message *message = pack(L, 2);
-  bridge_status status = bridge_queue_push(queue, &message);
-  bridge_message_release(message);
-  return bridge__face_status(L, status);
+  return push(L, BRIDGE_HANDLE_QUEUE);
 }
 
 static int queue_push_timeout(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
-  int timeout_ms = 0;
-  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
-    return lua_error(L);
-  }
-  bridge_message *message = pack(L, 3);
-  bridge_status status = bridge_queue_push_timeout(queue, &message, timeout_ms);
-  bridge_message_release(message);
-  return bridge__face_status(L, status);
+  return push_timeout(L, BRIDGE_HANDLE_QUEUE);
 }
 
-/* ---- Queue: popping --------------------------------------------------------- */
-
-/* Unpack what was popped; what cannot be read here goes back to the front. */
-static bridge_status received(lua_State *L,
-                              bridge_queue *queue,
-                              bridge_message *message,
-                              bool packed,
-                              int *count)
+static int channel_send(lua_State *L)
 {
-  bridge_status status = unpack(L, message, packed, count);
-  if (status != BRIDGE_OK) {
-    bridge_queue_unpop(queue, &message);
-  }
-  bridge_message_release(message);
-  return status;
+  return push(L, BRIDGE_HANDLE_CHANNEL);
 }
 
-static int pop(lua_State *L, bool packed)
+static int channel_send_timeout(lua_State *L)
 {
-  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
-  int timeout_ms = 0;
-  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
-    return lua_error(L);
-  }
-  bridge_message *message = NULL;
-  bridge_status status = bridge_queue_pop(queue, &message, timeout_ms);
-  if (status != BRIDGE_OK) {
-    return bridge__face_status(L, status);
-  }
-  int count = 0;
-  status = received(L, queue, message, packed, &count);
-  return status == BRIDGE_OK ? count : explained(L, status);
-}
-
-static int queue_pop(lua_State *L)
-{
-  return pop(L, false);
-}
-
-static int queue_pop_packed(lua_State *L)
-{
-  return pop(L, true);
-}
-
-/* Put messages back in the order in which they were. */
-static void put_back(bridge_queue *queue,
-                     bridge_message **messages,
-                     size_t count)
-{
-  while (count > 0) {
-    count--;
-    bridge_queue_unpop(queue, &messages[count]);
-    bridge_message_release(messages[count]);
-  }
-}
-
-typedef struct batch {
-  bridge_message *messages[BATCH_MAX];
-  size_t count;
-  size_t used; /* those before it are in the list */
-  bridge_status status;
-} batch;
-
-/* Protected: a list with room for so many. */
-static int make_list(lua_State *L)
-{
-  lua_createtable(L, (int)lua_tointeger(L, 1), 0);
-  return 1;
-}
-
-/* Protected: put those that can be read into the list, which is the first argument
-   and so survives an error; if one could not be read, its text. */
-static int read_batch(lua_State *L)
-{
-  batch *all = lua_touserdata(L, 2);
-  while (all->used < all->count) {
-    int count = 0;
-    bridge_message *message = all->messages[all->used];
-    lua_settop(L, 2);
-    all->status = bridge__unpack(L, message, &count);
-    if (all->status != BRIDGE_OK) {
-      return 1;
-    }
-    luaL_checkstack(L, 4, NULL);
-    pack_table(L, count);
-    lua_rawseti(L, 1, (lua_Integer)all->used + 1);
-    all->used++;
-    bridge_message_release(message);
-  }
-  return 0;
-}
-
-/* The list is on top of the stack. */
-static int fill_list(lua_State *L, bridge_queue *queue, batch *all)
-{
-  int list = lua_gettop(L);
-  lua_pushcfunction(L, read_batch);
-  lua_pushvalue(L, list);
-  lua_pushlightuserdata(L, all);
-  if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK) {
-    all->status = BRIDGE_ENOMEM;
-  }
-  put_back(queue, all->messages + all->used, all->count - all->used);
-  if (all->used > 0) {
-    lua_settop(L, list); /* the turn of the others comes with the next pop */
-    return 1;
-  }
-  return explained(L, all->status);
-}
-
-static int queue_pop_batch(lua_State *L)
-{
-  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
-  lua_Integer limit = 64;
-  int timeout_ms = 0;
-  if ((!lua_isnoneornil(L, 2) &&
-       !bridge__face_integer(L, 2, 1, LUA_MAXINTEGER, &limit)) ||
-      !bridge__face_seconds(L, 3, &timeout_ms)) {
-    return lua_error(L);
-  }
-  size_t capacity = limit < BATCH_MAX ? (size_t)limit : BATCH_MAX;
-  size_t there = bridge_queue_count(queue);
-  lua_settop(L, 3);
-  lua_pushcfunction(L, make_list);
-  lua_pushinteger(L, (lua_Integer)(there < capacity ? there : capacity));
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-    return explained(L, BRIDGE_ENOMEM);
-  }
-  batch all;
-  all.used = 0;
-  all.status = bridge_queue_pop_batch(queue, all.messages, capacity, &all.count,
-                                      timeout_ms);
-  if (all.status != BRIDGE_OK) {
-    return bridge__face_status(L, all.status);
-  }
-  return fill_list(L, queue, &all);
-}
-
-/* Whether a loop over values can show this message: `for` ends at nil. */
-static bool begins_with_value(const bridge_message *message)
-{
-  bridge_reader reader;
-  bridge_value value;
-  return bridge_reader_init(&reader, message) == BRIDGE_OK &&
-         bridge_reader_next(&reader, &value) == BRIDGE_OK &&
-         value.type != BRIDGE_TYPE_NIL;
-}
-
-/* Iterators: wait for the next message; the loop ends when the queue is closed
-   and empty.  Other failures are raised: a loop has no place to return them. */
-static int next_message(lua_State *L, bool packed)
-{
-  bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
-  bridge_message *message = NULL;
-  bridge_status status = bridge_queue_pop(queue, &message, -1);
-  if (status == BRIDGE_ECLOSED) {
-    return 0;
-  }
-  if (status != BRIDGE_OK) {
-    return luaL_error(L, "%s", bridge_status_text(status));
-  }
-  if (!packed && !begins_with_value(message)) {
-    bridge_queue_unpop(queue, &message);
-    bridge_message_release(message);
-    return luaL_error(L, "a message that begins with nil would end the loop: "
-                         "use messages() or pop_packed()");
-  }
-  int count = 0;
-  status = received(L, queue, message, packed, &count);
-  return status == BRIDGE_OK ? count : lua_error(L);
-}
-
-static int queue_next_value(lua_State *L)
-{
-  return next_message(L, false);
-}
-
-static int queue_next_packed(lua_State *L)
-{
-  return next_message(L, true);
+  return push_timeout(L, BRIDGE_HANDLE_CHANNEL);
 }
 
 /* ---- Worker ------------------------------------------------------------------ */
@@ -383,7 +232,7 @@ static bridge_message *request(lua_State *L, int first)
   if (!bridge__face_bytes(L, first, false, &name, &size)) {
     lua_error(L);
   }
-  return pack(L, first);
+  return bridge__face_pack(L, first);
 }
 
 static int call(lua_State *L, int first, int timeout_ms)
@@ -478,8 +327,10 @@ static int queue_pop_answer(lua_State *L)
   lua_pushboolean(L, status == BRIDGE_OK);
   int count = 0;
   if (status == BRIDGE_OK) {
-    status = received(L, queue, message, false, &count);
-    return status == BRIDGE_OK ? count + 2 : explained(L, status);
+    status = bridge__face_received(
+        L, (bridge__face_inlet){BRIDGE_HANDLE_QUEUE, queue}, message, false,
+        &count);
+    return status == BRIDGE_OK ? count + 2 : bridge__face_explained(L, status);
   }
   /* The error outlives the message: it is shared, not changed. */
   bridge_error *kept = bridge_error_retain((bridge_error *)(uintptr_t)error);
@@ -518,7 +369,7 @@ static int worker_join_packed(lua_State *L)
 /* pack(...): a message object. */
 static int pack_message(lua_State *L)
 {
-  bridge__face_give(L, BRIDGE__FACE_MESSAGE, pack(L, 1));
+  bridge__face_give(L, BRIDGE__FACE_MESSAGE, bridge__face_pack(L, 1));
   return 1;
 }
 
@@ -533,12 +384,13 @@ const luaL_Reg bridge__face_functions[] = {
 const luaL_Reg bridge__face_queue_methods[] = {
     {"push", queue_push},
     {"push_timeout", queue_push_timeout},
-    {"pop", queue_pop},
-    {"pop_packed", queue_pop_packed},
-    {"pop_batch", queue_pop_batch},
     {"pop_answer", queue_pop_answer},
-    {"next_value", queue_next_value},
-    {"next_packed", queue_next_packed},
+    {NULL, NULL},
+};
+
+const luaL_Reg bridge__face_channel_methods[] = {
+    {"send", channel_send},
+    {"send_timeout", channel_send_timeout},
     {NULL, NULL},
 };
 

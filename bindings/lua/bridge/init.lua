@@ -21,6 +21,8 @@ local Buffer = core.methods.Buffer
 local Queue = core.methods.Queue
 local Waker = core.methods.Waker
 local Worker = core.methods.Worker
+local Channel = core.methods.Channel
+local Flag = core.methods.Flag
 
 -- What is taken out of the methods below.  It is kept, since this file is run again
 -- where there was no memory to come to its end.
@@ -30,6 +32,10 @@ if not kept then
     used = Worker.memory_used, peak = Worker.memory_peak,
     limit = Worker.memory_limit,
     next_value = Queue.next_value, next_packed = Queue.next_packed,
+    channel_value = Channel.next_value, channel_packed = Channel.next_packed,
+    most_items = Channel.most_items, most_bytes = Channel.most_bytes,
+    wait_for_flag = Flag.wait, close_channel = Channel.close,
+    channel_closed = Channel.closed,
   }
   core.kept = kept
 end
@@ -179,6 +185,7 @@ end
 rules.full = one_of { "block", "fail", "drop_oldest" }
 rules.inbox_full = one_of { "block", "fail" }
 rules.priority = one_of { "idle", "low", "normal", "high" }
+rules.clock = one_of { "steady", "wall" }
 rules.drive = one_of { "thread", "host" }
 rules.waker = one_of { "default", "eventfd", "pipe", "udp", "condition" }
 
@@ -229,6 +236,15 @@ end
 local queue_options = {
   items = "size", bytes = "size", full = "full", timeout = "seconds",
   waker = "queue_waker",
+}
+
+local channel_options = {
+  items = "size", bytes = "size", full = "full", timeout = "seconds",
+  waker = "queue_waker",
+}
+
+local timer_options = {
+  after = "seconds", at = "seconds", every = "seconds", clock = "clock",
 }
 
 local worker_options = {
@@ -485,7 +501,10 @@ end
 --   A timeout of 0 asks.  A message may begin with nil, or be empty: only a failure
 --   has a code of `bridge.status` as its third value.  pop_packed([timeout]) gives
 --   one table with `n`; pop_batch([limit [, timeout]]) a list of such tables.
---   A message that cannot be read in this state stays where it was.
+--   A message that cannot be read in this state stays where it was, until
+--   queue:discard() frees it: true, or false if there is none.
+-- queue:peek(): the values of the oldest message, which stays; or nil, message,
+--   code.  peek_packed() gives one table.
 -- queue:pop_answer([timeout]): number, true, results...; or number, false, message,
 --   code, error, if the request failed; or nil, message, code.
 -- queue:close(), closed(), bytes(), dropped(), waker(); #queue.
@@ -534,6 +553,187 @@ function Queue.fileno(self)
 end
 
 Queue.getfd = Queue.fileno
+
+-- ---- Channel ----------------------------------------------------------------
+
+-- channel:send(...), send_timeout(seconds, ...): as queue:push.
+-- channel:receive([timeout]), receive_packed, receive_batch, peek, peek_packed,
+--   discard: as queue:pop and the like, but any number of threads may.
+-- channel:clear(): how many messages that were.
+-- channel:wake(): who waits to receive, now, gets nil, message, "EEMPTY".
+-- channel:bytes(), dropped(), waker(); #channel.
+--
+-- Within a worker these block the whole worker.
+
+local channel_value, channel_packed = kept.channel_value, kept.channel_packed
+local most_items, most_bytes = kept.most_items, kept.most_bytes
+local set_limit, waker_of_channel = Channel.set_limit, Channel.waker
+local close_channel, channel_closed = kept.close_channel, kept.channel_closed
+Channel.next_value, Channel.next_packed = nil, nil
+Channel.most_items, Channel.most_bytes = nil, nil
+
+--- Create a channel: a queue that many may receive from.  Options: items, bytes,
+-- full, timeout as for a queue; waker (a kind, or a waker) to wake an event loop.
+-- Returns the channel; or nil, message, code.
+function bridge.channel(options)
+  if options == nil then
+    options = {}
+  elseif type_of(options) ~= "table" then
+    raise(2, "bridge.channel: options expected, got " .. type_of(options))
+  end
+  options = checked("bridge.channel", options, channel_options)
+  local waker = options.waker
+  if type_of(waker) == "string" then
+    local text, code
+    waker, text, code = core.Waker(waker)
+    if not waker then
+      return nil, text, code
+    end
+  end
+  return core.Channel(options.items or 0, options.bytes or 0,
+                      options.full or "block", options.timeout, waker)
+end
+
+--- Close an end: "sending", the default, lets what is inside be received;
+-- "receiving" frees it.  true.
+function Channel.close(self, ending)
+  return close_channel(self, ending)
+end
+
+--- Whether an end was closed.
+function Channel.closed(self, ending)
+  return channel_closed(self, ending)
+end
+
+--- Change the bounds; nil leaves one as it is.  What is inside stays.
+function Channel.set_limit(self, items, bytes)
+  return set_limit(self, items or 0, bytes or 0)
+end
+
+--- The bounds: items, bytes.
+function Channel.limit(self)
+  return most_items(self), most_bytes(self)
+end
+
+--- Loop over the messages until the channel is closed and empty, as queue:values.
+function Channel.values(self)
+  channel_closed(self) -- raises for what is no channel
+  return channel_value, self
+end
+
+--- The same with each message as a table: { n = 2, "first", "second" }.
+function Channel.messages(self)
+  channel_closed(self)
+  return channel_packed, self
+end
+
+--- The descriptor that is readable while the channel has something.
+function Channel.fileno(self)
+  local waker = waker_of_channel(self)
+  if not waker then
+    raise(2, "fileno: the channel was made without a waker")
+  end
+  return waker:fileno()
+end
+
+Channel.getfd = Channel.fileno
+
+--- Take a message of the first queue or channel of a list that has one, waiting
+-- until one of them does.  Returns its place in the list and the values; or nil,
+-- message, code.  What is closed and empty is passed over.  Within a worker this
+-- blocks the whole worker.
+function bridge.select(list, timeout)
+  if type_of(list) ~= "table" then
+    raise(2, "bridge.select: a list of queues and channels expected, got " ..
+             type_of(list))
+  end
+  return core.select(list, timeout)
+end
+
+-- ---- Counter, flag, mutex ---------------------------------------------------
+
+-- counter:get(); set(number): what it was; add(number): what it is then;
+-- counter:exchange(expected, number): true; or false and what it is instead.
+-- counter:wait(relation, number [, timeout]), with ">=", "<=", "==" or "~=": the
+--   number that was found so; or nil, message, code.
+
+--- Create a counter that begins with a whole number, 0 if it is left out.
+function bridge.counter(value)
+  return core.Counter(value == nil and 0 or value)
+end
+
+-- flag:set(), clear(): true.  flag:is_set().
+local wait_for_flag = kept.wait_for_flag
+
+--- Create a flag, which is not set unless `set` is true.
+function bridge.flag(set)
+  return core.Flag(set == nil and false or set)
+end
+
+--- Wait until the flag is set: true; or nil, message, code.
+function Flag.wait(self, timeout)
+  return wait_for_flag(self, timeout)
+end
+
+-- mutex:lock([timeout]): true; or true, "abandoned" if the owner before ended
+--   without unlocking it; or nil, message, code.  mutex:unlock(): true.
+-- mutex:guard([timeout]): what unlocks it at the end of its scope,
+--   `local guard <close> = mutex:guard()`; and "abandoned", as above.
+-- mutex:with(function, ...): what the function returns, or raises.
+-- mutex:abandon(): unlock it, and tell the next one.  mutex:locked().
+--
+-- A worker is one owner, with all its coroutines: what one of them has locked is
+-- EDEADLOCK for the others.  To wait blocks the whole worker.
+
+--- Create a mutex.
+function bridge.mutex()
+  return core.Mutex()
+end
+
+-- ---- Timer ------------------------------------------------------------------
+
+-- timer:cancel(): true; or nil, message, "EALREADY".
+-- timer:active(), posted(), missed().
+--
+-- A timer goes on without its object; one in a `<close>` variable is cancelled.
+
+--- Post values to a queue or a channel: `after` so many seconds, or `at` a moment
+-- of a `clock` ("wall", the default: seconds since 1970; or "steady", as
+-- bridge.now() tells); and then `every` so many seconds.  With `every` alone the
+-- first comes after one period.  Returns the timer; or nil, message, code.
+function bridge.timer(target, options, ...)
+  if type_of(options) ~= "table" then
+    raise(2, "bridge.timer: options expected, got " .. type_of(options))
+  end
+  options = checked("bridge.timer", options, timer_options)
+  local first, every = options.after, options.every
+  if first and options.at or not (first or options.at or every) then
+    raise(2, "bridge.timer: one of after and at expected, or every alone")
+  end
+  if options.clock and not options.at then
+    raise(2, "bridge.timer: option 'clock' belongs to 'at'")
+  end
+  if every and every < 0.0001 then
+    raise(2, "bridge.timer: option 'every': 0.0001 seconds or more expected")
+  end
+  local clock = options.at and (options.clock or "wall") or "after"
+  local good, timer, text, code = core.try(core.timer, target, clock,
+    options.at or first or every, every or 0, ...)
+  if not good then
+    raise(2, timer)
+  end
+  return timer, text, code
+end
+
+--- Seconds by the "steady" clock, or by the one on the "wall".
+function bridge.now(clock)
+  clock = clock == nil and "steady" or clock
+  local wrong = rules.clock(clock)
+  if wrong then
+    raise(2, "bridge.now: " .. wrong)
+  end
+  return core.now(clock)
+end
 
 -- ---- Buffer -----------------------------------------------------------------
 

@@ -200,6 +200,21 @@ BRIDGE_API bridge_status bridge_queue_pop_batch(bridge_queue *queue,
                                                 int timeout_ms);
 
 /**
+ * Copy the oldest message without taking it.  Never waits; handles in it get
+ * one more reference.
+ *
+ * @param queue     the queue
+ * @param[out] out  the copy; the caller owns it
+ * @return BRIDGE_OK; BRIDGE_EEMPTY; BRIDGE_ECLOSED once it is closed and empty;
+ *         BRIDGE_EBUSY if another thread is popping; BRIDGE_EINVAL, also for a
+ *         message that cannot be copied; BRIDGE_EFORKED; BRIDGE_ENOMEM
+ *
+ * @threadsafety Any thread; one caller at a time.
+ */
+BRIDGE_API bridge_status bridge_queue_peek(bridge_queue *queue,
+                                           bridge_message **out);
+
+/**
  * Put a message back in front, whether or not there is room: for a consumer
  * that popped it and could not use it.
  *

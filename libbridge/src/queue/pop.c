@@ -252,6 +252,27 @@ bridge_status bridge_queue_pop_batch(bridge_queue *queue,
   return status;
 }
 
+/* The message keeps its credit, as it never leaves. */
+bridge_status bridge_queue_peek(bridge_queue *queue, bridge_message **out)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_status status = enter(queue);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge_message *message = NULL;
+  request wanted = {.messages = &message, .capacity = 1, .keeps_room = true};
+  status = take_or_arm(queue, &wanted);
+  if (status == BRIDGE_OK) {
+    status = bridge_message_clone(out, message);
+    bridge__queue_put_front(queue, message);
+  }
+  bridge__queue_leave(queue);
+  return status;
+}
+
 /* ---- As one of several that a select waits for ---- */
 
 bridge_status bridge__queue_occupy(bridge_queue *queue)
