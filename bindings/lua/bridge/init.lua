@@ -185,6 +185,7 @@ end
 rules.full = one_of { "block", "fail", "drop_oldest" }
 rules.inbox_full = one_of { "block", "fail" }
 rules.priority = one_of { "idle", "low", "normal", "high" }
+rules.ending = one_of { "sending", "receiving" }
 rules.clock = one_of { "steady", "wall" }
 rules.drive = one_of { "thread", "host" }
 rules.waker = one_of { "default", "eventfd", "pipe", "udp", "condition" }
@@ -597,11 +598,19 @@ end
 --- Close an end: "sending", the default, lets what is inside be received;
 -- "receiving" frees it.  true.
 function Channel.close(self, ending)
+  local wrong = ending ~= nil and rules.ending(ending)
+  if wrong then
+    raise(2, "close: " .. wrong)
+  end
   return close_channel(self, ending)
 end
 
 --- Whether an end was closed.
 function Channel.closed(self, ending)
+  local wrong = ending ~= nil and rules.ending(ending)
+  if wrong then
+    raise(2, "closed: " .. wrong)
+  end
   return channel_closed(self, ending)
 end
 
@@ -617,13 +626,13 @@ end
 
 --- Loop over the messages until the channel is closed and empty, as queue:values.
 function Channel.values(self)
-  channel_closed(self) -- raises for what is no channel
+  channel_closed(self, nil) -- raises for what is no channel
   return channel_value, self
 end
 
 --- The same with each message as a table: { n = 2, "first", "second" }.
 function Channel.messages(self)
-  channel_closed(self)
+  channel_closed(self, nil)
   return channel_packed, self
 end
 
@@ -667,7 +676,7 @@ local wait_for_flag = kept.wait_for_flag
 
 --- Create a flag, which is not set unless `set` is true.
 function bridge.flag(set)
-  return core.Flag(set == nil and false or set)
+  return core.Flag(set ~= nil and set)
 end
 
 --- Wait until the flag is set: true; or nil, message, code.

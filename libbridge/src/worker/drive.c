@@ -31,11 +31,13 @@ enum {
 typedef struct presence {
   bridge_worker *worker;
   bridge__interrupt *interrupt;
+  bridge__owner *owner;
 } presence;
 
 static presence arrive(bridge_worker *worker)
 {
-  presence before = {current, bridge__interrupt_bind(&worker->interrupt)};
+  presence before = {current, bridge__interrupt_bind(&worker->interrupt),
+                     bridge__owner_bind(&worker->owner)};
   current = worker;
   nested++;
   return before;
@@ -46,6 +48,7 @@ static void depart(presence before)
   current = before.worker;
   nested--;
   bridge__interrupt_bind(before.interrupt);
+  bridge__owner_bind(before.owner);
 }
 
 /* ---- A turn ---- */
@@ -159,6 +162,7 @@ void bridge__worker_finish(bridge_worker *worker)
   bridge_error_release(cause);
   bridge__task_free_all(worker);
   close_state(worker);
+  bridge__owner_end(&worker->owner);
   bridge__mutex_lock(&worker->mutex);
   bridge__worker_set_phase(worker, BRIDGE_WORKER_ENDED);
   bridge__mutex_unlock(&worker->mutex);

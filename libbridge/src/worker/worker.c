@@ -136,6 +136,7 @@ static bridge_status make_locks(bridge_worker *worker)
     bridge__mutex_destroy(&worker->mutex);
     return status;
   }
+  bridge__owner_init(&worker->owner);
   status = bridge__interrupt_init(&worker->interrupt);
   if (status != BRIDGE_OK) {
     bridge__condition_destroy(&worker->ended);

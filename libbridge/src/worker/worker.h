@@ -18,6 +18,7 @@
 #include "log/log.h"
 #include "lua/state.h"
 #include "message/message.h"
+#include "sync/owner.h"
 #include "worker/gauge.h"
 
 #include <bridge/thread.h>
@@ -114,6 +115,7 @@ struct bridge_worker {
   atomic_uint_fast64_t stepper; /* a host's: the thread that stepped it last */
   atomic_int phase;
   bridge__interrupt interrupt;
+  bridge__owner owner;  /* of mutexes; the driver's */
   bridge_thread *thread; /* NULL for a host's worker */
   bridge__mutex mutex;
   bridge__condition ended;
