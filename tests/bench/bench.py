@@ -24,6 +24,8 @@ import rows
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 NOT_INSTALLED = 77
+#: The program says in words why there is no figure.
+SAYS = 76
 #: As a shell says that Ctrl-C ended a program.
 INTERRUPTED = 130
 OURS = "ours"
@@ -35,6 +37,10 @@ class Failed(Exception):
     """A program did not do what a benchmark has to do."""
 
 
+class Said(Exception):
+    """A program says why there is no figure."""
+
+
 # ---- Running ---------------------------------------------------------------
 
 
@@ -43,7 +49,7 @@ class Samples:
     """What one variant of a row has given so far."""
 
     values: list[float] = dataclasses.field(default_factory=list)
-    #: Why there are no more: "not installed" or "failed".
+    #: Why there are no more: "not installed", "failed", or a program's own words.
     ended: str = ""
 
 
@@ -99,6 +105,8 @@ def sample(run, setting):
         raise Failed(f"took more than {setting.seconds:g} s") from None
     if done.returncode == NOT_INSTALLED:
         return None
+    if done.returncode == SAYS and done.stdout.strip():
+        raise Said(done.stdout.strip())
     if done.returncode != 0:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise Failed(f"ended with {done.returncode}: {last}")
@@ -106,7 +114,9 @@ def sample(run, setting):
 
 
 def variants(row):
-    """Ours, and the others."""
+    """Ours, and the others; or the columns of a line."""
+    if isinstance(row, rows.Line):
+        return row.runs
     return {OURS: row.ours, **row.baselines}
 
 
@@ -124,6 +134,9 @@ def measure(row, rounds, setting, complain=print):
                 samples.ended = "failed"
                 complain(f"{row.what}: {name} {failure}")
                 complain("  " + " ".join(setting.words(run)))
+                continue
+            except Said as words:
+                samples.ended = str(words)
                 continue
             if value is None:
                 samples.ended = "not installed"
@@ -244,6 +257,50 @@ def markdown_table(measured):
             cells = [cell.replace("|", "\\|") for cell in cells]
             out.append("| " + " | ".join(cells) + " |")
     return "\n".join(out)
+
+
+def apart(measured):
+    """Rows, and lines by their columns."""
+    lines_of, others = {}, []
+    for row, taken in measured:
+        if isinstance(row, rows.Line):
+            columns = (row.unit, *row.runs)
+            lines_of.setdefault(columns, []).append((row, taken))
+        else:
+            others.append((row, taken))
+    return others, lines_of
+
+
+def line_cells(columns, lines_measured):
+    """The table of lines: a title, and a row for each."""
+    unit, *names = columns
+    yield (f"{unit}: median [min..max]", *names)
+    for row, taken in lines_measured:
+        yield (row.what, *(figure_cell(taken[name], "").strip() for name in names))
+
+
+def line_text(columns, lines_measured):
+    """The same for a terminal."""
+    table = list(line_cells(columns, lines_measured))
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip()
+        for cells in table
+    )
+
+
+def line_markdown(columns, lines_measured):
+    title, *table = line_cells(columns, lines_measured)
+    out = ["| " + " | ".join(title) + " |", "|---" * len(title) + "|"]
+    return "\n".join(out + ["| " + " | ".join(cells) + " |" for cells in table])
+
+
+def tables(measured, rows_as, lines_as):
+    """All of it, in one way of showing."""
+    others, lines_of = apart(measured)
+    out = [rows_as(others)] if others else []
+    out += [lines_as(columns, found) for columns, found in lines_of.items()]
+    return "\n\n".join(out)
 
 
 def beside(row, taken):
@@ -412,7 +469,8 @@ def measure_all(wanted, rounds, setting, measured):
         progress(f"[{index}/{len(wanted)}] {row.what}")
         taken = measure(row, rounds, setting, progress)
         measured.append((row, taken))
-        ours = figure_cell(taken[OURS], row.unit)
+        first = next(iter(variants(row)))
+        ours = figure_cell(taken[first], row.unit)
         progress(f"    {ours}   ({time.monotonic() - began:.1f} s)")
 
 
@@ -516,11 +574,13 @@ def report(measured, head, table, mark=""):
 def write(options, measured, head):
     """The files that were asked for."""
     if options.markdown:
-        text = report(measured, head, markdown_table(measured), "- ")
+        table = tables(measured, markdown_table, line_markdown)
+        text = report(measured, head, table, "- ")
         options.markdown.write_text(text + "\n", encoding="utf-8")
     if options.readme:
         text = options.readme.read_text(encoding="utf-8")
-        new = "\n".join([*(f"- {line}" for line in head), "", short_table(measured)])
+        short = short_table(apart(measured)[0])
+        new = "\n".join([*(f"- {line}" for line in head), "", short])
         options.readme.write_text(put_between_marks(text, new), encoding="utf-8")
 
 
@@ -535,7 +595,8 @@ def run(options):
         interrupted = True
     head[-1] += f", at end: {load()}; took {time.monotonic() - began:.0f} s"
     if measured:
-        print(report(measured, head, text_table(measured)), flush=True)
+        table = tables(measured, text_table, line_text)
+        print(report(measured, head, table), flush=True)
     if interrupted:
         raise KeyboardInterrupt
     write(options, measured, head)

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import bench
-from rows import Aim, Row, Run, check
+from rows import Aim, Line, Row, Run, check
 
 SETTING = bench.Setting({"python": sys.executable}, seconds=20)
 
@@ -83,6 +83,18 @@ class Measure(unittest.TestCase):
         short = bench.Setting(SETTING.names, seconds=0.2)
         with self.assertRaisesRegex(bench.Failed, "took more than"):
             bench.sample(hangs, short)
+
+    def test_a_program_may_say_why_there_is_no_figure(self):
+        says = Run(["{python}", "-c", "print('not stopped'); raise SystemExit(76)"])
+        got, said = self.measure(row(prints("3"), {"peer": says}))
+        self.assertEqual(got["peer"].ended, "not stopped")
+        self.assertEqual(said, [])
+        got, _ = self.measure(row(prints("3"), {"peer": exits(76)}))
+        self.assertEqual(got["peer"].ended, "failed")
+
+    def test_the_columns_of_a_line_are_taken(self):
+        got, _ = self.measure(Line("a line", "ms", {"a": prints("1"), "b": prints("2")}))
+        self.assertEqual(got["a"].values + got["b"].values, [1, 1, 2, 2])
 
     def test_a_program_that_prints_no_number_has_failed(self):
         got, _ = self.measure(row(prints("soon")))
@@ -195,6 +207,17 @@ class Show(unittest.TestCase):
         lines = bench.markdown_table(self.measured()).splitlines()
         bars = {line.replace("\\|", "").count("|") for line in lines}
         self.assertEqual(bars, {len(bench.TITLES) + 1})
+
+    def test_lines_are_a_table_of_their_own(self):
+        line = Line("a line", "ms", {"a": prints("1"), "b": prints("2")})
+        lines = {"a": bench.Samples([1, 3, 2]), "b": bench.Samples(ended="not stopped")}
+        measured = [(row(prints("1")), taken([1])), (line, lines)]
+        text = bench.tables(measured, bench.text_table, bench.line_text)
+        self.assertIn("ms: median [min..max]  a                    b\n", text)
+        self.assertIn("a line                 2.00 [1.00..3.00] ~  not stopped", text)
+        text = bench.tables(measured, bench.markdown_table, bench.line_markdown)
+        self.assertIn("| a line | 2.00 [1.00..3.00] ~ | not stopped |", text)
+        self.assertNotIn("a line", bench.short_table(bench.apart(measured)[0]))
 
     def test_a_short_line_for_each_row(self):
         self.assertEqual(

@@ -1,7 +1,7 @@
 """What a topic of the benchmark is made of.
 
-A topic is a file in topics/ that holds ROWS, a list of Row; and, if it has
-peers, PEERS: what each is called, and the Debian package that brings it.
+A topic is a file in topics/ that holds ROWS, a list of Row and of Line; and, if it
+has peers, PEERS: what each is called, and the Debian package that brings it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Run:
     """A program that prints one number, in the unit of its row, and takes 0.1 to
-    1 s.  It exits with 0, or with 77 if what it needs is not installed here.
+    1 s.  It exits with 0, or with 77 if what it needs is not installed here; or with
+    76, and prints some words, if what it measures does not happen.
 
     In the words of the command, {build} is the build folder, {programs} where
     the programs of the benchmark were built, {bench} the folder of this file,
@@ -56,8 +57,22 @@ class Row:
         return (self.aim,) if isinstance(self.aim, Aim) else tuple(self.aim)
 
 
-def check(row: Row) -> None:
+@dataclass(frozen=True)
+class Line:
+    """One line of a table of figures that nobody compares with others'."""
+
+    what: str
+    unit: str
+    #: The columns: those of all lines of a topic are the same.
+    runs: dict[str, Run]
+    note: str = ""
+    aims: tuple[Aim, ...] = ()
+
+
+def check(row: Row | Line) -> None:
     """Refuse a row that could not be judged."""
+    if isinstance(row, Line):
+        return
     if row.better not in ("more", "less"):
         raise ValueError(f"{row.what}: better is 'more' or 'less'")
     if "ours" in row.baselines:

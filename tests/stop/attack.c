@@ -90,6 +90,7 @@ static int attack_stuck(lua_State *L)
   for (;;) {
     pause();
   }
+  return 0; /* never */
 }
 
 /* What a library of somebody's does with callbacks, for ever. */
@@ -100,6 +101,7 @@ static int attack_protect(lua_State *L)
     lua_pushvalue(L, 1);
     lua_pcall(L, 0, 0, 0);
   }
+  return 0; /* never */
 }
 
 /* A coroutine that no coroutine library knows of. */
@@ -164,7 +166,7 @@ static char *read_all(const char *file)
   return text;
 }
 
-static attack_end end_of(const char *word, const char *attack)
+static attack_end end_of(const char *word, const char *name)
 {
   static const char *const words[] = {"stopped", "runs", "ends", "refused",
                                       "lost"};
@@ -173,7 +175,7 @@ static attack_end end_of(const char *word, const char *attack)
       return (attack_end)i;
     }
   }
-  fail("not known what becomes of", attack);
+  fail("not known what becomes of", name);
   return ATTACK_ENDS;
 }
 

@@ -453,7 +453,7 @@ while true do table.concat(parts, ", ") end
 
 --- sort_of_much: runs stopped stopped
 local numbers = {}
-for i = 1, 200000 do numbers[i] = i * 7919 % 200003 end
+for i = 1, 20000 do numbers[i] = i * 7919 % 20011 end
 attack.begin()
 while true do table.sort(numbers) end
 
@@ -497,6 +497,7 @@ attack.begin()
 while true do collectgarbage "step" end
 
 --- finalizers_that_fail: runs stopped refused
+setmetatable({}, { __gc = error })
 attack.begin()
 while true do setmetatable({}, { __gc = error }) end
 
@@ -536,7 +537,7 @@ debug.sethook(error, "", 1000)
 attack.begin()
 while true do pcall(loop) end
 
---- hook_in_each_coroutine: runs stopped refused
+--- hook_in_each_coroutine: runs stopped stopped
 attack.begin()
 while true do
   pcall(coroutine.wrap(function()
@@ -553,32 +554,39 @@ end
 -- ---- One call of C --------------------------------------------------------------
 
 --- find_that_backtracks: lost lost stopped
+local text = ("a"):rep(200000)
 attack.begin()
-string.find(("a"):rep(200000), ".-.-.-.-b")
+text:find(".-.-.-.-b")
 
 --- match_that_backtracks: lost lost stopped
+local text = ("a"):rep(200000)
 attack.begin()
-string.match(("a"):rep(200000), ".-.-.-.-b")
+text:match(".-.-.-.-b")
 
 --- gmatch_that_backtracks: lost lost stopped
+local text = ("a"):rep(200000)
 attack.begin()
-for _ in string.gmatch(("a"):rep(200000), ".-.-.-.-b") do end
+for _ in text:gmatch ".-.-.-.-b" do end
 
 --- gsub_that_backtracks: lost lost stopped
+local text = ("a"):rep(200000)
 attack.begin()
-string.gsub(("a"):rep(200000), ".-.-.-.-b", "")
+text:gsub(".-.-.-.-b", "")
 
 --- optional_items_that_backtrack: lost lost stopped
+local text, wanted = ("a"):rep(40), ("a?"):rep(40) .. ("a"):rep(40) .. "b"
 attack.begin()
-string.find(("a"):rep(40), ("a?"):rep(40) .. ("a"):rep(40) .. "b")
+text:find(wanted)
 
 --- balanced_that_backtracks: lost lost stopped
+local text = ("("):rep(4000000)
 attack.begin()
-string.find(("("):rep(4000000), "%b()")
+text:find "%b()"
 
 --- plain_find_of_much: lost lost stopped
+local text, wanted = ("a"):rep(8000000), ("a"):rep(4000000) .. "b"
 attack.begin()
-string.find(("a"):rep(8000000), ("a"):rep(4000000) .. "b", 1, true)
+text:find(wanted, 1, true)
 
 --- table_move: lost lost stopped
 attack.begin()
