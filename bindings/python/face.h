@@ -157,6 +157,11 @@ PyObject *bridge__py_state_memory(const bridge__py_state *self);
 /* A new reference to the class of Lua's functions. */
 PyObject *bridge__py_function_type(void);
 
+/* The class Object of the face, whose parts are name, module and values. */
+PyObject *bridge__py_set_object_class(PyObject *type);
+/* Borrowed; NULL until it is known. */
+PyObject *bridge__py_object_class(void);
+
 /* ---- supplied by the generated wrapper, which knows the classes ------------ */
 
 /* Whether the object is a handle of the bridge: 1 and a borrowed pointer, 0, or

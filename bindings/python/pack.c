@@ -324,6 +324,71 @@ static bool pack_container(packer *self, PyObject *object)
   return enter(self, object, size);
 }
 
+/* Begin an object of which only Lua has the class, or refer to it. */
+static bool begin_object(packer *self,
+                         PyObject *name,
+                         PyObject *module,
+                         size_t count)
+{
+  bool good =
+      PyUnicode_Check(name) && (module == Py_None || PyUnicode_Check(module));
+  if (!good) {
+    return refuse(self, BRIDGE_ETYPE,
+                  PyUnicode_FromString("an Object whose name or module is no "
+                                       "text"));
+  }
+  if (!written(self, bridge_message_begin_object(self->message,
+                                                 BRIDGE_TYPE_OBJECT, count))) {
+    return false;
+  }
+  self->containers++;
+  return pack_text(self, name) &&
+         (module == Py_None
+              ? written(self, bridge_message_write_nil(self->message))
+              : pack_text(self, module));
+}
+
+static bool pack_parts(packer *self,
+                       PyObject *name,
+                       PyObject *module,
+                       PyObject *values)
+{
+  if (!PyList_Check(values) && !PyTuple_Check(values)) {
+    return refuse(self, BRIDGE_ETYPE,
+                  PyUnicode_FromString("an Object whose values are no list"));
+  }
+  return begin_object(self, name, module, (size_t)Py_SIZE(values)) &&
+         enter(self, values, Py_SIZE(values));
+}
+
+static bool pack_object(packer *self, PyObject *object)
+{
+  bool again = false;
+  size_t index = 0;
+  if (!meet(self, object, &again, &index)) {
+    return false;
+  }
+  if (again) {
+    return written(self, bridge_message_write_reference(self->message, index));
+  }
+  PyObject *name = bridge__py_attribute(object, "name");
+  PyObject *module = bridge__py_attribute(object, "module");
+  PyObject *values = bridge__py_attribute(object, "values");
+  bool done = name != NULL && module != NULL && values != NULL &&
+              pack_parts(self, name, module, values);
+  Py_XDECREF(name);
+  Py_XDECREF(module);
+  Py_XDECREF(values);
+  return done;
+}
+
+static bool is_object(PyObject *object)
+{
+  PyObject *type = bridge__py_object_class();
+  return type != NULL &&
+         PyType_IsSubtype(Py_TYPE(object), (PyTypeObject *)type);
+}
+
 /* Numbers, text and bytes are tried first: they are most of what crosses. */
 static bool pack_value(packer *self, PyObject *object)
 {
@@ -350,6 +415,9 @@ static bool pack_value(packer *self, PyObject *object)
   }
   if (PyList_Check(object) || PyTuple_Check(object) || PyDict_Check(object)) {
     return pack_container(self, object);
+  }
+  if (is_object(object)) {
+    return pack_object(self, object);
   }
   return pack_other(self, object);
 }

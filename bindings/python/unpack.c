@@ -20,6 +20,20 @@ typedef struct unpacker {
   size_t argument; /* which top-level value, from 1 */
 } unpacker;
 
+/* Kept here, since modules cannot be imported while Python shuts down. */
+static PyObject *object_class;
+
+PyObject *bridge__py_set_object_class(PyObject *type)
+{
+  Py_XSETREF(object_class, Py_NewRef(type));
+  Py_RETURN_NONE;
+}
+
+PyObject *bridge__py_object_class(void)
+{
+  return object_class;
+}
+
 /* ---- Where we are ---------------------------------------------------------- */
 
 enum {
@@ -84,30 +98,48 @@ static PyObject *refuse_kind(const unpacker *self, const bridge_value *value)
 
 /* ---- Containers -------------------------------------------------------------- */
 
-static PyObject *enter(unpacker *self, PyObject *container, size_t count)
+/* Under the next number. */
+static bool remember(unpacker *self, PyObject *object)
 {
-  if (container == NULL) {
+  if (self->made == NULL) {
+    self->made = PyList_New(0);
+  }
+  return self->made != NULL && PyList_Append(self->made, object) == 0;
+}
+
+/* Begin to fill a container, which is the whole, or a part of it that the whole
+   holds.  Both are taken; the whole is returned. */
+static PyObject *enter_part(unpacker *self,
+                            PyObject *whole,
+                            PyObject *container,
+                            size_t count)
+{
+  Py_XDECREF(container);
+  if (whole == NULL || container == NULL) {
+    Py_XDECREF(whole);
     return NULL;
   }
   if (self->depth == self->room) {
     size_t room = self->room > 0 ? self->room * 2 : 8;
     level *levels = PyMem_Resize(self->levels, level, room);
     if (levels == NULL) {
-      Py_DECREF(container);
+      Py_DECREF(whole);
       return PyErr_NoMemory();
     }
     self->levels = levels;
     self->room = room;
   }
-  if (self->made == NULL) {
-    self->made = PyList_New(0);
-  }
-  if (self->made == NULL || PyList_Append(self->made, container) < 0) {
-    Py_DECREF(container);
+  if (!remember(self, whole)) {
+    Py_DECREF(whole);
     return NULL;
   }
   self->levels[self->depth++] = (level){container, NULL, false, count, 0};
-  return container;
+  return whole;
+}
+
+static PyObject *enter(unpacker *self, PyObject *container, size_t count)
+{
+  return enter_part(self, container, Py_XNewRef(container), count);
 }
 
 static PyObject *made_before(const unpacker *self, size_t index)
@@ -118,11 +150,62 @@ static PyObject *made_before(const unpacker *self, size_t index)
   return Py_NewRef(PyList_GET_ITEM(self->made, (Py_ssize_t)index));
 }
 
+/* The next value, which is a text or nothing. */
+static PyObject *next_text(unpacker *self)
+{
+  bridge_value value;
+  bridge_status status = bridge_reader_next(&self->reader, &value);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  if (value.type != BRIDGE_TYPE_STRING) {
+    Py_RETURN_NONE;
+  }
+  return bridge__py_decode(value.as.bytes.data, value.as.bytes.size);
+}
+
+/* An object of which Python has no class: what it is made of. */
+static PyObject *make_object(unpacker *self, size_t count)
+{
+  PyObject *name = next_text(self);
+  PyObject *module = name == NULL ? NULL : next_text(self);
+  PyObject *values = module == NULL ? NULL : PyList_New(0);
+  PyObject *object = NULL;
+  if (values != NULL && object_class != NULL) {
+    object =
+        PyObject_CallFunctionObjArgs(object_class, name, values, module, NULL);
+  } else if (values != NULL) {
+    refuse(self, "the package bridge is not imported");
+  }
+  Py_XDECREF(name);
+  Py_XDECREF(module);
+  return enter_part(self, object, values, count);
+}
+
+/* A table of a class that Python has not: the table. */
+static bool skip_class(unpacker *self, bridge_value *table)
+{
+  PyObject *name = next_text(self);
+  PyObject *module = name == NULL ? NULL : next_text(self);
+  Py_XDECREF(name);
+  Py_XDECREF(module);
+  if (module == NULL || !remember(self, Py_None)) {
+    return false;
+  }
+  bridge_status status = bridge_reader_next(&self->reader, table);
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+  }
+  return status == BRIDGE_OK;
+}
+
 /* The value; a container is returned empty, and entered. */
 static PyObject *make_value(unpacker *self, const bridge_value *value)
 {
   switch (value->type) {
   case BRIDGE_TYPE_NIL:
+  case BRIDGE_TYPE_NULL:
     Py_RETURN_NONE;
   case BRIDGE_TYPE_BOOLEAN:
     return PyBool_FromLong(value->as.boolean);
@@ -141,6 +224,8 @@ static PyObject *make_value(unpacker *self, const bridge_value *value)
     return enter(self, PyList_New(0), value->as.count);
   case BRIDGE_TYPE_MAP:
     return enter(self, PyDict_New(), value->as.count);
+  case BRIDGE_TYPE_OBJECT:
+    return make_object(self, value->as.count - 2);
   case BRIDGE_TYPE_REFERENCE:
     return made_before(self, value->as.index);
   case BRIDGE_TYPE_HANDLE:
@@ -219,6 +304,9 @@ static bool step(unpacker *self)
   bridge_status status = bridge_reader_next(&self->reader, &value);
   if (status != BRIDGE_OK) {
     bridge__py_raise(status, NULL);
+    return false;
+  }
+  if (value.type == BRIDGE_TYPE_INSTANCE && !skip_class(self, &value)) {
     return false;
   }
   size_t depth = self->depth;

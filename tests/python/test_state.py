@@ -164,7 +164,7 @@ def test_bytes_come_back_as_text(echo):
 def test_containers_are_copied(echo):
     row = [1, [2.5, "x"], {"k": [None]}]
     back = echo(row)
-    assert back == [1, [2.5, "x"], {"k": []}]
+    assert back == row
     assert back is not row
 
 

@@ -456,12 +456,12 @@ def test_packing_from_many_threads_is_independent():
         (b"bytes", "bytes"),
         (bytearray(b"bytes"), "bytes"),
         ((1, 2), [1, 2]),
-        ({1: "a", 2: "b"}, ["a", "b"]),
-        ({}, []),
+        ({1: "a", 2: "b"}, {1: "a", 2: "b"}),
+        ({}, {}),
         ([], []),
-        ({"x": {}}, {"x": []}),
-        ([1, None, 3], {1: 1, 3: 3}),
-        ([1, None], [1]),
+        ({"x": {}}, {"x": {}}),
+        ([1, None, 3], [1, None, 3]),
+        ([1, None], [1, None]),
     ],
     ids=repr,
 )
@@ -485,3 +485,142 @@ def test_metatables_are_left_behind_and_equal_keys_are_refused(queue):
     with pytest.raises(bridge.NotShareableError, match="equal in Python"):
         queue.pop(0)
     assert queue.discard()
+
+
+# ---- What is nothing, what is empty, and what Lua has classes for
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, None, 3],
+        [None, None],
+        {"a": None, "b": [None, {}]},
+        {},
+        [[], {}, [{}]],
+        {1: "a", 2: "b"},
+        {1: "a", 3: "c"},
+        {"n": {1: None}},
+    ],
+    ids=repr,
+)
+def test_lists_and_dicts_come_back_from_lua_as_they_were(service, value):
+    back = service.call("echo", value)
+    assert back == value
+    assert type(back) is type(value)
+
+
+def test_none_in_containers_is_null_in_lua():
+    with bridge.State() as state:
+        check = state.run(
+            """local null = require "bridge".null
+            return function(list, map, none)
+              return #list, list[2] == null, map.k == null, none == nil
+            end"""
+        )
+        assert check([1, None, 3], {"k": None}, None) == (3, True, True, True)
+        assert state.run("return require 'bridge'.null") is None
+        assert state.run(
+            "local null = require 'bridge'.null return {null, {k = null}}"
+        ) == [None, {"k": None}]
+
+
+def test_marked_tables_become_what_they_are_marked_as():
+    with bridge.State() as state:
+        run = state.run("bridge = require 'bridge' return load")
+        assert run("return bridge.map {}")() == {}
+        assert run("return bridge.array {}")() == []
+        assert run("return bridge.map { 'a', 'b' }")() == {1: "a", 2: "b"}
+        assert run("return bridge.array { 1, nil, 3 }")() == [1, None, 3]
+        assert run("return bridge.array { n = 2 }")() == [None, None]
+
+
+POINT = """
+local bridge = require "bridge"
+Point = { __name = "test.point", __index = { kind = "point" } }
+function Point.__bridge_pack(p) return p.x, p.y end
+function Point.__bridge_unpack(x, y)
+  return setmetatable({ x = x, y = y }, Point)
+end
+bridge.register("test.point", Point)
+Box = { __index = { kind = "box" } }
+bridge.register("test.box", Box)
+function new(x, y) return setmetatable({ x = x, y = y }, Point) end
+"""
+
+
+def test_objects_of_lua_keep_what_they_are_made_of():
+    with bridge.State() as state:
+        state.run(POINT)
+        p, row = state.run("local p = new(1, new(nil, {2})) return p, {p, p}")
+        assert p == bridge.Object("test.point", [1, bridge.Object("test.point", [None, [2]])])
+        assert row[0] is p is row[1]
+        assert repr(p).startswith("bridge.Object('test.point', [1, ")
+        check = state.run(
+            """return function(p, row)
+              return getmetatable(p) == Point and p.y.y[1] == 2
+                and p.y.kind == "point" and row[1] == p
+            end"""
+        )
+        assert check(p, [p]) is True
+        made = bridge.Object("test.point", (5, "y"))
+        assert state.run("return (...).x, (...).y", made) == (5, "y")
+
+
+def test_tables_of_a_class_become_lists_and_dicts():
+    with bridge.State() as state:
+        state.run(POINT)
+        back = state.run(
+            """local b = setmetatable({ 1, 2 }, Box)
+            return { b, setmetatable({ k = b }, Box), b }"""
+        )
+        assert back == [[1, 2], {"k": [1, 2]}, [1, 2]]
+        assert back[0] is back[2] is back[1]["k"]
+
+
+def test_objects_cross_queues_between_threads_of_python():
+    sent = bridge.Object("some.class", [1, [None]], module="some.module")
+    back = there_and_back(sent)
+    assert back == sent
+    assert back != bridge.Object("some.class", [1, [None]])
+    assert back != 5
+
+
+def test_objects_that_are_wrong_are_refused():
+    for wrong in (
+        bridge.Object(5),
+        bridge.Object("x", module=7),
+    ):
+        with pytest.raises(bridge.NotShareableError, match="argument 1"):
+            there_and_back(wrong)
+    wrong = bridge.Object("x")
+    wrong.values = 7
+    with pytest.raises(bridge.NotShareableError, match="values are no list"):
+        there_and_back(wrong)
+    with pytest.raises(bridge.NotShareableError, match=r"argument 1\[1\]\[0\]"):
+        there_and_back([1, bridge.Object("x", [object()])])
+    with pytest.raises(TypeError):
+        hash(bridge.Object("x"))
+
+
+def test_an_unknown_class_is_an_error_that_names_it():
+    with bridge.State() as state:
+        with pytest.raises(bridge.NotShareableError, match="'who.knows'"):
+            state.run("", bridge.Object("who.knows"))
+        with pytest.raises(bridge.NotShareableError, match="'no.such.module'"):
+            state.run("", bridge.Object("who", module="no.such.module"))
+        assert state.run("return 1") == 1
+
+
+def test_limits_of_messages():
+    with bridge.State(depth_limit=2, value_limit=16, message_limit="1KiB") as state:
+        assert state.run("return ...", [[1]]) == [[1]]
+        with pytest.raises(bridge.LimitError, match="depth_limit"):
+            state.run("return ...", [[[1]]])
+        with pytest.raises(bridge.LimitError, match="value_limit"):
+            state.run("return ...", list(range(20)))
+        with pytest.raises(bridge.LimitError, match="message_limit"):
+            state.run("return { ('x'):rep(1024) }")
+    for wrong in ({"depth_limit": 1001}, {"value_limit": 1}, {"message_limit": 1}):
+        with pytest.raises(bridge.InvalidError):
+            bridge.State(**wrong)

@@ -20,20 +20,22 @@ bytes, bytearray,        string                          str
 memoryview
 list, tuple              table from 1                    list
 dict                     table                           dict
-dict with keys 1 to n    table from 1                    list
-empty list or dict       empty table                     []
-[1, None, 3]             table with a hole               {1: 1, 3: 3}
-[1, None]                {1}                             [1]
+None in a list or dict   bridge.null                     None
+dict with keys 1 to n    table marked as a map           dict
+empty list               empty table                     []
+empty dict               empty table, marked as a map    {}
 NumPy's scalars          integer, float, boolean         int, float, bool
 Buffer, Queue,           the same object                 the same object
 Waker, Worker
+Object                   an object whose class has       Object
+                         __bridge_pack, __bridge_unpack
                          metatable                       left behind
                          keys equal in Python, as        `NotShareableError`
                          1 and true; functions
 =======================  ==============================  =====================
 
-What Python pops as Python pushed it keeps bytes, None in lists and empty dicts;
-tuples, bytearrays and memoryviews come as list and bytes.  Lists, dicts and tables
+What Python pops as Python pushed it keeps bytes; tuples, bytearrays and memoryviews
+come as list and bytes.  Lists, dicts and tables
 may be shared and cyclic.  Strings of Lua that are no UTF-8 come as str with the
 bytes as U+DC80 to U+DCFF, as ``os.fsdecode`` does it.  Arrays of NumPy cross within
 a `Buffer`.
@@ -84,6 +86,7 @@ from .errors import (
     Unsupported,
     WorkerDied,
 )
+from .objects import Object
 from .queue import POLICY, Policy, Queue
 from .state import LuaFunction, Memory, State
 from .waker import Waker, WakerKind
@@ -116,6 +119,7 @@ __all__ = [
     "Memory",
     "NotFound",
     "NotShareableError",
+    "Object",
     "OutOfMemory",
     "Phase",
     "Policy",

@@ -68,6 +68,7 @@ def set_makers(
     of_buffer: Callable[..., BaseException],
     of_script: Callable[..., BaseException],
 ) -> None: ...
+def set_object_class(type: type[Any]) -> None: ...
 def set_face(kind: int, type: type[Any], make: Callable[[Any], Any]) -> None: ...
 
 # Type checkers that do not know __buffer__ go by a list of classes with bytes, of
@@ -144,6 +145,9 @@ class Worker:
         path: str | bytes | None,
         cpath: str | bytes | None,
         memory_limit: int,
+        depth_limit: int,
+        value_limit: int,
+        message_limit: int,
         binary_chunks: bool,
         tracebacks: bool,
         log: Queue | None,
@@ -184,6 +188,9 @@ class State:
         path: str | bytes | None,
         cpath: str | bytes | None,
         memory_limit: int,
+        depth_limit: int,
+        value_limit: int,
+        message_limit: int,
         binary_chunks: bool,
         tracebacks: bool,
         release_gil: bool,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import core as _core
 from .core import LuaFunction
-from .options import SIZE_MAX, flag, names, program, seconds, size, text
+from .options import SIZE_MAX, flag, names, number, program, seconds, size, text
 
 __all__ = ["LuaFunction", "Memory", "State"]
 
@@ -63,6 +63,9 @@ class State:
         path: str | None = None,
         cpath: str | None = None,
         memory: int | str | None = None,
+        depth_limit: int | None = None,
+        value_limit: int | None = None,
+        message_limit: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
         release_gil: bool = True,
@@ -82,6 +85,9 @@ class State:
             text("path", path),
             text("cpath", cpath),
             size("memory", memory, SIZE_MAX),
+            number("depth_limit", depth_limit, SIZE_MAX),
+            number("value_limit", value_limit, SIZE_MAX),
+            size("message_limit", message_limit, SIZE_MAX),
             flag("binary_chunks", binary_chunks),
             flag("tracebacks", tracebacks),
             flag("release_gil", release_gil),

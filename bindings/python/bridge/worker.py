@@ -72,6 +72,9 @@ class Worker(Handle[_core.Worker]):
         path: str | None = None,
         cpath: str | None = None,
         memory: int | str | None = None,
+        depth_limit: int | None = None,
+        value_limit: int | None = None,
+        message_limit: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
         stack_size: int | str | None = None,
@@ -86,7 +89,10 @@ class Worker(Handle[_core.Worker]):
         what ``...`` is in it.  ``name`` is for people.  ``libraries`` names the
         standard libraries (None for all, ``""`` or ``[]`` for none), ``path``
         and ``cpath`` are those of Lua's ``package``.  ``memory`` limits its
-        values: bytes or ``"64MiB"``.  ``binary_chunks`` allows precompiled
+        values: bytes or ``"64MiB"``.  Of one message in or out, ``depth_limit``
+        limits how deep its values are nested (at most 1000), ``value_limit`` how
+        many there are (16 or more), ``message_limit`` its bytes (256 or more).
+        ``binary_chunks`` allows precompiled
         chunks, which can crash Lua.  ``tracebacks`` off makes errors cheaper.
         ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
         ``waker`` is the kind of descriptor that you watch.  ``inbox_items`` and
@@ -114,6 +120,9 @@ class Worker(Handle[_core.Worker]):
                 text("path", path),
                 text("cpath", cpath),
                 size("memory", memory, SIZE_MAX),
+                number("depth_limit", depth_limit, SIZE_MAX),
+                number("value_limit", value_limit, SIZE_MAX),
+                size("message_limit", message_limit, SIZE_MAX),
                 flag("binary_chunks", binary_chunks),
                 flag("tracebacks", tracebacks),
                 None,
