@@ -558,6 +558,8 @@ struct bridge_worker {};
     *failure = bridge_worker_join($self, timeout_ms, &results, error);
     return results;
   }
+  bridge_status pause();
+  bridge_status resume();
   bridge_status stop();
   bridge_status cancel();
   bridge_status close(int grace_ms);

@@ -340,6 +340,35 @@ static int queue_pop_answer(lua_State *L)
   return count + 1;
 }
 
+static int next_values(lua_State *L, int first, int timeout_ms)
+{
+  bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
+  bridge_message *values = pack(L, first);
+  bridge_message *yielded = NULL;
+  bridge_error *error = NULL;
+  bridge_status status =
+      bridge_worker_next(worker, &values, timeout_ms, &yielded, &error);
+  bridge_message_release(values);
+  return answered(L, worker, status, yielded, error, false);
+}
+
+/* worker:next(...) */
+static int worker_next(lua_State *L)
+{
+  return next_values(L, 2, -1);
+}
+
+/* worker:next_timeout(seconds, ...) */
+static int worker_next_timeout(lua_State *L)
+{
+  int timeout_ms = 0;
+  if (!bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  lua_remove(L, 2);
+  return next_values(L, 2, timeout_ms);
+}
+
 static int join(lua_State *L, bool packed)
 {
   bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
@@ -395,6 +424,8 @@ const luaL_Reg bridge__face_channel_methods[] = {
 };
 
 const luaL_Reg bridge__face_worker_methods[] = {
+    {"next", worker_next},
+    {"next_timeout", worker_next_timeout},
     {"call", worker_call},
     {"call_timeout", worker_call_timeout},
     {"send", worker_send},

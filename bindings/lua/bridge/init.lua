@@ -411,14 +411,20 @@ end
 --   of the result; or nil, message, code.
 -- worker:request(queue, number, name, ...): true; the answer comes into the queue,
 --   for pop_answer.
+-- worker:next(...), next_timeout(seconds, ...): what the chunk hands out by its next
+--   bridge.yield, whose results these values become; nil, message, "ECLOSED" once it
+--   has ended.  Like queue:pop, they block a worker that calls them.
+-- worker:pause(), resume(): true; nothing of it runs in between.
 -- worker:stop(), cancel(): true.
 -- worker:phase(): "running", "serving", "stopping", "ended" or "lost".
 -- worker:timeout(): seconds until a worker that the host drives must be stepped;
 --   nil if it waits for nothing but its waker.
 -- worker:waker(): what is raised when it must be stepped.
 --
--- An error is a table { message, code, value, traceback, frames, worker }, with
--- `value` as the script raised it.
+-- An error is a table { message, code, value, traceback, caller, frames, worker,
+-- cause }: `value` as the script raised it, `traceback` of where it did, `caller` of
+-- where it was asked here.  A handler that asks another worker, and raises what it
+-- gets from there, has a `cause`: such a table, and so on.
 
 local phase_of, waker_of_worker = Worker.phase, Worker.waker
 local used, peak, limit = kept.used, kept.peak, kept.limit
@@ -932,6 +938,8 @@ if inside then
   bridge.serve = inside.serve
   bridge.sleep = inside.sleep
   bridge.self = inside.self
+  bridge.yield = inside.yield
+  bridge.on_exit = inside.on_exit
   bridge.stop = inside.stop
   bridge.stopping = inside.stopping
   bridge.cancelled = inside.cancelled
@@ -948,6 +956,19 @@ else
       raise(2, "bridge.sleep: " .. wrong)
     end
     return core.sleep(seconds)
+  end
+
+  --- Hand values to who calls worker:next, wait for the next call of it, and
+  -- return its values.  Only in a worker's main chunk.
+  function bridge.yield()
+    raise(2, "bridge.yield works only inside a worker")
+  end
+
+  --- Have a function called when the worker ends, the last one first, also when it
+  -- is stopped: f(reason, error), with the reason "done", "error" or "cancelled".
+  -- What it raises goes to the logger.
+  function bridge.on_exit()
+    raise(2, "bridge.on_exit works only inside a worker")
   end
 
   --- The worker that runs this; nil outside of workers.

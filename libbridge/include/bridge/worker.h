@@ -393,6 +393,65 @@ BRIDGE_API bridge_status bridge_answer_session(const bridge_message *message,
 BRIDGE_API bridge_status bridge_answer_error(const bridge_message *message,
                                              const bridge_error **error);
 
+/**
+ * Let the chunk run on to its next `bridge.yield`, as a coroutine is resumed, and
+ * take what it yields.
+ *
+ * Each call takes one row of values.  The chunk begins by itself, and waits in its
+ * first yield until it is asked; the values of each later call are what the yield
+ * that was taken last returns.  A worker that the host drives is stepped here.
+ *
+ * @param worker          the worker
+ * @param[in,out] values  what the yield returns; taken and set to NULL once they
+ *                        are on their way; NULL for none
+ * @param timeout_ms      milliseconds for all of it; negative waits for ever.
+ *                        What is yielded later stays for the next call
+ * @param[out] out        what was yielded; the caller owns it; may be NULL
+ * @param[out] error      more about a failure; may be NULL
+ * @return BRIDGE_OK; BRIDGE_ECLOSED once the chunk has ended, whose results, or
+ *         error, bridge_worker_join gives; BRIDGE_ETIMEDOUT; BRIDGE_EFULL and
+ *         BRIDGE_ELIMIT as bridge_worker_send; BRIDGE_ECANCELLED if the calling
+ *         worker is cancelled; BRIDGE_EDEADLOCK from the worker itself;
+ *         BRIDGE_ECYCLE; BRIDGE_ENOMEM; BRIDGE_EFORKED; BRIDGE_EINVAL; of a
+ *         host's worker what bridge_worker_step says
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_next(bridge_worker *worker,
+                                            bridge_message **values,
+                                            int timeout_ms,
+                                            bridge_message **out,
+                                            bridge_error **error);
+
+/* ---- Holding ------------------------------------------------------------ */
+
+/**
+ * Hold the worker: once what runs now has come to its next safe point, nothing of
+ * its Lua runs until it is resumed.  What is asked of it waits in the inbox.
+ *
+ * A worker that is paused twice is resumed once.  To cancel or to close it
+ * resumes it.  A step of a host's worker does nothing meanwhile; one that is
+ * under way on another thread is held within.
+ *
+ * @param worker  the worker; one that has ended, or was cancelled, stays so
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EFORKED; BRIDGE_ENOMEM or
+ *         BRIDGE_ESYSTEM if a script that runs cannot be reached: then it is held
+ *         when it waits next
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_pause(bridge_worker *worker);
+
+/**
+ * Let a paused worker go on.
+ *
+ * @param worker  the worker
+ * @return BRIDGE_OK, also if it was not paused; BRIDGE_EINVAL; BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_resume(bridge_worker *worker);
+
 /* ---- Ending ------------------------------------------------------------- */
 
 /**

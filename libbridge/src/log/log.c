@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_S INT64_C(1000000000)
 /* Each record books a part of a second, and so much may be booked ahead. */
@@ -263,13 +262,6 @@ static void tell(bridge__log_source *source, const bridge_log_record *record)
   }
 }
 
-static int64_t wall_clock(void)
-{
-  struct timespec now = {0, 0};
-  timespec_get(&now, TIME_UTC);
-  return (int64_t)now.tv_sec * NS_PER_S + (int64_t)now.tv_nsec;
-}
-
 /* Most loggers deep: one that logs is told its own records, too. */
 enum {
   INSIDE_MAX = 4
@@ -295,7 +287,7 @@ void bridge__log(bridge__log_source *source,
       .size = size,
       .worker = named ? source->name : "",
       .worker_id = source == NULL ? 0 : source->id,
-      .time_ns = wall_clock(),
+      .time_ns = bridge__wall_now(),
       .error = error,
       .suppressed = take_missed(source),
   };

@@ -66,11 +66,47 @@ static void add_value(lua_State *L, const bridge_error *error)
   }
 }
 
+/* Causes of causes that are shown. */
+enum {
+  CAUSES_MAX = 16
+};
+
 typedef struct failure {
   bridge_status status;
   const bridge_error *error;
   const char *worker;
+  int level; /* of the function of ours that was called, seen from describe */
 } failure;
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+  if (text[0] != '\0') {
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+  }
+}
+
+static void push_cause(lua_State *L, const bridge_error *error, int depth)
+{
+  size_t size = 0;
+  const char *text = bridge_error_text(error, &size);
+  const bridge_error *cause = bridge_error_cause(error);
+  luaL_checkstack(L, 10, NULL);
+  lua_createtable(L, 0, 7);
+  lua_pushlstring(L, text, size);
+  lua_setfield(L, -2, "message");
+  push_code(L, bridge_error_status(error));
+  lua_setfield(L, -2, "code");
+  set_text(L, "traceback", bridge_error_traceback(error));
+  set_text(L, "caller", bridge_error_caller(error));
+  add_frames(L, error);
+  add_value(L, error);
+  if (cause != NULL && depth < CAUSES_MAX) {
+    push_cause(L, cause, depth + 1);
+    lua_setfield(L, -2, "cause");
+  }
+  luaL_setmetatable(L, BRIDGE__ERROR);
+}
 
 /* Protected: pushes text, code, table. */
 static int describe(lua_State *L)
@@ -92,21 +128,28 @@ static int describe(lua_State *L)
   }
   lua_pushstring(L, bridge_error_traceback(made->error));
   lua_setfield(L, -2, "traceback");
+  luaL_traceback(L, L, NULL, made->level);
+  lua_setfield(L, -2, "caller");
   add_frames(L, made->error);
   add_value(L, made->error);
+  if (bridge_error_cause(made->error) != NULL) {
+    push_cause(L, bridge_error_cause(made->error), 0);
+    lua_setfield(L, -2, "cause");
+  }
   luaL_setmetatable(L, BRIDGE__ERROR);
   return 3;
 }
 
-int bridge__push_failure(lua_State *L,
-                         bridge_status status,
-                         const bridge_error *error,
-                         const char *worker)
+static int push_failure(lua_State *L,
+                        bridge_status status,
+                        const bridge_error *error,
+                        const char *worker,
+                        int level)
 {
   luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
   if (error != NULL) {
-    failure made = {status, error, worker};
+    failure made = {status, error, worker, level};
     lua_pushcfunction(L, describe);
     lua_pushlightuserdata(L, &made);
     if (lua_pcall(L, 1, 3, 0) == LUA_OK) {
@@ -117,6 +160,14 @@ int bridge__push_failure(lua_State *L,
   lua_pushstring(L, bridge_status_text(status));
   push_code(L, status);
   return 3;
+}
+
+int bridge__push_failure(lua_State *L,
+                         bridge_status status,
+                         const bridge_error *error,
+                         const char *worker)
+{
+  return push_failure(L, status, error, worker, 1);
 }
 
 typedef struct giving {
@@ -130,7 +181,7 @@ static int give(lua_State *L)
   giving *given = lua_touserdata(L, 1);
   const failure *made = &given->made;
   given->count =
-      bridge__push_failure(L, made->status, made->error, made->worker);
+      push_failure(L, made->status, made->error, made->worker, made->level);
   return given->count;
 }
 
@@ -142,7 +193,7 @@ int bridge__give_failure(lua_State *L,
   if (error == NULL) {
     return bridge__push_failure(L, status, NULL, worker);
   }
-  giving given = {{status, error, worker}, 0};
+  giving given = {{status, error, worker, 2}, 0};
   lua_pushcfunction(L, give);
   lua_pushlightuserdata(L, &given);
   int code = lua_pcall(L, 1, LUA_MULTRET, 0);

@@ -11,8 +11,9 @@
 
 /* Push nil, message, code and, if there is an error to tell of, a table; return
    how many.  `code` is the status without its prefix, "ETIMEDOUT".  The table has
-   the fields message, code, value, traceback, frames = {{source=, line=, name=,
-   what=}, ...} and worker, which may be NULL.  The error stays the caller's.
+   the fields message, code, value, traceback, caller (where the call stood here),
+   frames = {{source=, line=, name=, what=}, ...}, cause (such a table, or nil) and
+   worker, which may be NULL.  The error stays the caller's.
    Raises only if there is no memory for the code. */
 int bridge__push_failure(lua_State *L,
                          bridge_status status,

@@ -105,6 +105,22 @@ void bridge__reply_results(bridge__reply **reply)
   reply_send(reply, BRIDGE_OK, NULL);
 }
 
+void bridge__reply_values(bridge__reply **reply, bridge_message **values)
+{
+  address(*values, *reply, BRIDGE_OK, NULL);
+  bridge_status status = bridge__queue_push_forced((*reply)->answers, values);
+  if (status == BRIDGE_ECLOSED) {
+    (*values)->envelope = (bridge__envelope){.kind = BRIDGE__DATA};
+  } else if (status != BRIDGE_OK) {
+    bridge_message_release(*values);
+    *values = NULL;
+    bridge__reply_failure(reply, status, NULL);
+    return;
+  }
+  reply_discard(*reply);
+  *reply = NULL;
+}
+
 void bridge__reply_failure(bridge__reply **reply,
                            bridge_status status,
                            bridge_error *error)
@@ -140,6 +156,7 @@ static bridge_status check(bridge_worker *worker,
 
 /* `reply` NULL: nobody waits for the result.  Takes the reply. */
 static bridge_status post(bridge_worker *worker,
+                          int kind,
                           bridge_message **request,
                           int timeout_ms,
                           bridge__reply *reply)
@@ -151,7 +168,7 @@ static bridge_status post(bridge_worker *worker,
     timeout_ms = 0; /* nobody else would ever make room */
   }
   message->envelope = (bridge__envelope){
-      .kind = BRIDGE__REQUEST,
+      .kind = kind,
       .attachment = reply,
   };
   bridge_status status =
@@ -176,7 +193,23 @@ bridge_status bridge_worker_send(bridge_worker *worker,
                                  int timeout_ms)
 {
   bridge_status status = check(worker, request);
-  return status == BRIDGE_OK ? post(worker, request, timeout_ms, NULL) : status;
+  return status == BRIDGE_OK
+             ? post(worker, BRIDGE__REQUEST, request, timeout_ms, NULL)
+             : status;
+}
+
+bridge_status bridge__worker_post(bridge_worker *worker,
+                                  int kind,
+                                  bridge_message **message,
+                                  int timeout_ms,
+                                  bridge_queue *answers,
+                                  uint64_t session)
+{
+  bridge__reply *reply = NULL;
+  bridge_status status =
+      answers == NULL ? BRIDGE_OK : reply_create(&reply, answers, session);
+  return status == BRIDGE_OK ? post(worker, kind, message, timeout_ms, reply)
+                             : status;
 }
 
 bridge_status bridge_worker_request(bridge_worker *worker,
@@ -192,15 +225,13 @@ bridge_status bridge_worker_request(bridge_worker *worker,
   if (answers == NULL) {
     return BRIDGE_EINVAL;
   }
-  bridge__reply *reply;
-  status = reply_create(&reply, answers, session);
-  return status == BRIDGE_OK ? post(worker, request, timeout_ms, reply)
-                             : status;
+  return bridge__worker_post(worker, BRIDGE__REQUEST, request, timeout_ms,
+                             answers, session);
 }
 
-static bridge_status take_answer(bridge_message **message,
-                                 bridge_message **answer,
-                                 bridge_error **error)
+bridge_status bridge__call_take_answer(bridge_message **message,
+                                       bridge_message **answer,
+                                       bridge_error **error)
 {
   const bridge_error *failure = NULL;
   bridge_status status = bridge_answer_error(*message, &failure);
@@ -265,7 +296,7 @@ static bridge_status wait_for_answer(bridge_worker *worker,
       bridge_queue_pop(answers, &message, bridge__remaining(deadline));
   if (status == BRIDGE_OK) {
     give_queue_back(worker, answers);
-    return take_answer(&message, answer, error);
+    return bridge__call_take_answer(&message, answer, error);
   }
   /* An answer that comes from now on finds the queue closed. */
   bridge_queue_close(answers);
@@ -282,6 +313,8 @@ bridge_error *bridge__worker_obituary(const bridge_worker *worker)
   bridge_error *error = bridge__error_format(
       BRIDGE_EDEAD, "the worker has ended: %s", bridge_error_text(cause, NULL));
   bridge__error_set_traceback(error, bridge_error_traceback(cause));
+  bridge__error_set_cause(
+      error, bridge_error_retain((bridge_error *)(uintptr_t)cause));
   for (size_t i = 0; error != NULL && i < bridge_error_frame_count(cause);
        i++) {
     bridge_frame frame;

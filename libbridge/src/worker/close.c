@@ -46,6 +46,7 @@ bridge_status bridge_worker_cancel(bridge_worker *worker)
     return status;
   }
   bridge__interrupt_request(&worker->interrupt);
+  bridge__worker_unpause(worker);
   bridge_waker_raise(bridge_queue_waker(worker->inbox));
   return BRIDGE_OK;
 }
@@ -293,6 +294,7 @@ bridge_status bridge_worker_close(bridge_worker *worker, int grace_ms)
   if (worker == bridge_worker_current()) {
     return BRIDGE_EDEADLOCK;
   }
+  bridge__worker_unpause(worker);
   int grace = grace_ms < 0 ? DEFAULT_GRACE_MS : grace_ms;
   return worker->drive == BRIDGE_DRIVE_HOST ? close_stepped(worker, grace)
                                             : close_threaded(worker, grace);

@@ -96,7 +96,8 @@ static bridge_status turn(bridge_worker *worker,
     bridge__service_receive(worker, first);
   }
   bool advanced = true;
-  while (driver->main != NULL && advanced && budget > 0) {
+  while (driver->main != NULL && advanced && budget > 0 &&
+         !bridge__worker_paused(worker)) {
     advanced = advance(worker);
     budget--;
   }
@@ -160,6 +161,8 @@ void bridge__worker_finish(bridge_worker *worker)
   answer_tasks(worker, why, cause);
   bridge__service_refuse_all(worker, why, cause);
   bridge_error_release(cause);
+  bridge__next_end(worker);
+  bridge__worker_exit(worker);
   bridge__task_free_all(worker);
   close_state(worker);
   bridge__owner_end(&worker->owner);
@@ -203,6 +206,7 @@ void bridge__worker_thread(void *user)
   bridge_message *first = NULL;
   bridge__gauge_arrive(&worker->gauge);
   for (;;) {
+    bridge__worker_wait_while_paused(worker);
     bridge__hold_enter(&worker->state->hold, -1);
     bridge_status status = turn(worker, DEFAULT_BUDGET, first);
     first = NULL;
@@ -251,6 +255,9 @@ bridge_status bridge_worker_step(bridge_worker *worker, size_t budget)
   if (status == BRIDGE_OK && nested >= NESTED_MAX) {
     status = BRIDGE_ELIMIT;
   }
+  if (status == BRIDGE_OK && bridge__worker_paused(worker)) {
+    status = BRIDGE_EEMPTY;
+  }
   if (status == BRIDGE_OK) {
     status = bridge__worker_enter(worker);
   }
@@ -282,6 +289,9 @@ bool bridge__worker_stepped_here(const bridge_worker *worker)
 static int time_left(const bridge_worker *worker)
 {
   const bridge__driver *driver = &worker->driver;
+  if (bridge__worker_paused(worker)) {
+    return -1;
+  }
   if (!driver->started || driver->ready_first != NULL ||
       bridge__worker_interrupted(worker)) {
     return 0;

@@ -329,6 +329,65 @@ static int inside_serve(lua_State *L)
   return yield_keeping(L, 0, 0, serve_finish);
 }
 
+/* ---- yield ---------------------------------------------------------------- */
+
+static int yield_finish(lua_State *L, int status, lua_KContext context)
+{
+  (void)status;
+  bridge_worker *worker = self(L);
+  bridge__task *task = own_task(worker, L);
+  if (task == NULL) {
+    return yield_keeping(L, 0, context, yield_finish);
+  }
+  if (task->outcome == BRIDGE_ECANCELLED) {
+    return cancelled_error(L);
+  }
+  int count = 0;
+  bridge_error *error = NULL;
+  bridge_status outcome =
+      bridge__state_unpack(worker->state, L, task->answer, &count, &error);
+  return outcome == BRIDGE_OK ? count
+                              : bridge__give_failure(L, outcome, error, NULL);
+}
+
+/* All values on the stack, which may be none. */
+static bridge_message *check_values(lua_State *L)
+{
+  bridge_message *values = NULL;
+  bridge_status status = bridge_message_create(&values, 0);
+  if (status != BRIDGE_OK) {
+    luaL_error(L, "%s", bridge_status_text(status));
+  }
+  if (bridge__pack(L, 1, lua_gettop(L), values) != BRIDGE_OK) {
+    bridge_message_release(values);
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    lua_error(L);
+  }
+  return values;
+}
+
+static int inside_yield(lua_State *L)
+{
+  bridge_worker *worker = self(L);
+  bridge__task *task = own_task(worker, L);
+  if (task == NULL || task != worker->driver.main) {
+    return luaL_error(L, "bridge.yield belongs into the worker's main chunk");
+  }
+  if (bridge__worker_interrupted(worker)) {
+    return cancelled_error(L);
+  }
+  bridge_message *values = check_values(L);
+  if (bridge__message_holds(values, worker)) {
+    bridge_message_release(values);
+    return luaL_error(L, "a worker cannot yield itself");
+  }
+  bridge__next_offer(worker, values);
+  bridge__task_wait(worker, task, BRIDGE__WAIT_NEXT, INT64_MAX);
+  return yield_keeping(L, 0, 0, yield_finish);
+}
+
 /* ---- The rest ------------------------------------------------------------- */
 
 static int inside_self(lua_State *L)
@@ -364,6 +423,7 @@ static int open_module(lua_State *L)
 {
   static const luaL_Reg functions[] = {
       {"call", inside_call},         {"cancelled", inside_cancelled},
+      {"yield", inside_yield},       {"on_exit", bridge__exit_register},
       {"self", inside_self},         {"serve", inside_serve},
       {"sleep", inside_sleep},       {"stop", inside_stop},
       {"stopping", inside_stopping}, {NULL, NULL},

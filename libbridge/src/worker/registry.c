@@ -211,6 +211,7 @@ bridge_status bridge_worker_look(const bridge_worker *worker,
   info->id = worker->id;
   snprintf(info->name, sizeof info->name, "%s", worker->name);
   look_at_running(worker, info);
+  info->paused = bridge__worker_paused(worker);
   info->cpu_ns = bridge__gauge_cpu(&worker->gauge);
   bridge_worker_memory(worker, &info->memory_used, &info->memory_peak,
                        &info->memory_limit);

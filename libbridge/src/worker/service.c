@@ -2,6 +2,7 @@
    its answer. */
 #include "worker/worker.h"
 
+#include "lua/cause.h"
 #include "message/error.h"
 #include "queue/queue.h"
 
@@ -29,6 +30,14 @@ static void break_cycle(bridge_worker *worker)
     bridge_message *none = NULL;
     bridge__error_set_value(worker->error, &none);
   }
+  for (const bridge_error *cause = bridge_error_cause(worker->error);
+       cause != NULL; cause = bridge_error_cause(cause)) {
+    value = bridge_error_value(cause);
+    if (value != NULL && bridge__message_holds(value, worker)) {
+      bridge__error_set_cause(worker->error, NULL);
+      break;
+    }
+  }
   if (worker->outcome == BRIDGE_OK &&
       bridge__message_holds(worker->results, worker)) {
     bridge_message_release(worker->results);
@@ -37,6 +46,35 @@ static void break_cycle(bridge_worker *worker)
     worker->error = bridge__error_format(
         BRIDGE_ECYCLE, "the results of a worker cannot hold the worker itself");
   }
+}
+
+/* The failure of the task's last call, if the script raised its text: as assert
+   does with what a call returns. */
+static bridge_error *raised_again(const bridge__task *task,
+                                  const bridge_error *error)
+{
+  const bridge_error *failure = NULL;
+  size_t size = 0;
+  size_t tail = 0;
+  bridge_answer_error(task->answer, &failure);
+  const char *text = bridge_error_text(error, &size);
+  const char *end = bridge_error_text(failure, &tail);
+  bool same = failure != NULL && tail > 0 && tail <= size &&
+              memcmp(text + size - tail, end, tail) == 0;
+  return same ? bridge_error_retain((bridge_error *)(uintptr_t)failure) : NULL;
+}
+
+static bridge_error *error_of(const bridge_worker *worker,
+                              const bridge__task *task,
+                              int code)
+{
+  bridge_error *error = bridge__state_error(worker->state, task->L, code);
+  if (code == LUA_ERRRUN) {
+    bridge_error *cause = bridge__state_cause(worker->state, task->L);
+    bridge__error_set_cause(error,
+                            cause == NULL ? raised_again(task, error) : cause);
+  }
+  return error;
 }
 
 static void end_main(bridge_worker *worker, bridge__task *task, int code)
@@ -52,7 +90,7 @@ static void end_main(bridge_worker *worker, bridge__task *task, int code)
     worker->error = error;
     lua_settop(task->L, 0);
   } else {
-    worker->error = bridge__state_error(state, task->L, code);
+    worker->error = error_of(worker, task, code);
     worker->outcome = failure_of(worker, code);
   }
   break_cycle(worker);
@@ -76,7 +114,7 @@ static void end_request(bridge_worker *worker, bridge__task *task, int code)
     }
     lua_settop(task->L, 0);
   } else {
-    error = bridge__state_error(state, task->L, code);
+    error = error_of(worker, task, code);
     status = failure_of(worker, code);
   }
   if (status != BRIDGE_OK) {
@@ -124,6 +162,7 @@ void bridge__service_resume(bridge_worker *worker,
   } else {
     end_request(worker, task, code);
   }
+  bridge__next_proceed(worker);
   bridge__service_check_end(worker);
 }
 
@@ -303,6 +342,9 @@ void bridge__service_receive(bridge_worker *worker, bridge_message *message)
   switch (message->envelope.kind) {
   case BRIDGE__ANSWER:
     receive_answer(worker, message);
+    return;
+  case BRIDGE__NEXT:
+    bridge__next_receive(worker, message);
     return;
   case BRIDGE__STOP:
     bridge_message_release(message);

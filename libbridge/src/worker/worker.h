@@ -9,7 +9,10 @@
      service.c  answering requests
      inside.c   the Lua functions of "bridge.inside", which wait by yielding
      report.c   what it tells the logger
-     registry.c all that live, and what can be seen of each  */
+     registry.c all that live, and what can be seen of each
+     next.c     its chunk as a coroutine
+     pause.c    nothing of it runs for a while
+     exit.c     what it does at its end  */
 #ifndef BRIDGE_WORKER_WORKER_H
 #define BRIDGE_WORKER_WORKER_H
 
@@ -29,7 +32,8 @@ enum {
   BRIDGE__DATA = 0,
   BRIDGE__REQUEST,
   BRIDGE__ANSWER,
-  BRIDGE__STOP
+  BRIDGE__STOP,
+  BRIDGE__NEXT
 };
 
 /* Whom to answer.  It is an object so that a request which is dropped anywhere,
@@ -49,7 +53,8 @@ typedef enum bridge__wait {
   BRIDGE__WAIT_NOTHING, /* it is running, or ready to run */
   BRIDGE__WAIT_ANSWER,
   BRIDGE__WAIT_TIME,
-  BRIDGE__WAIT_STOP /* in bridge.serve */
+  BRIDGE__WAIT_STOP, /* in bridge.serve */
+  BRIDGE__WAIT_NEXT  /* in bridge.yield */
 } bridge__wait;
 
 /* A coroutine that the driver resumes: the main chunk, or one request. */
@@ -92,6 +97,10 @@ typedef struct bridge__driver {
   size_t task_capacity;
   bridge__task **timers; /* binary heap by deadline */
   size_t timer_count;
+  bridge_node *next_first; /* calls of bridge_worker_next that wait */
+  bridge_node *next_last;
+  bridge__reply *asking;   /* who gets what is yielded next; or NULL */
+  bridge_message *offered; /* what was yielded, and nobody has taken; or NULL */
 } bridge__driver;
 
 /* What a script says by `warn`, piece by piece.  Belongs to who holds the state. */
@@ -130,7 +139,9 @@ struct bridge_worker {
   bridge_status outcome;
   bridge_message *results;
   bridge_error *error;
-  atomic_bool told; /* somebody took the outcome */
+  atomic_bool told;   /* somebody took the outcome */
+  atomic_bool paused; /* written under mutex, read by anybody */
+  bool exiting;       /* the functions of bridge.on_exit run, or have run */
   bridge__log_source log;
   bridge__warning warning;
   bridge__gauge gauge;
@@ -162,7 +173,28 @@ static inline void bridge__worker_set_phase(bridge_worker *worker,
   atomic_store_explicit(&worker->phase, (int)phase, memory_order_release);
 }
 
+static inline bool bridge__worker_paused(const bridge_worker *worker)
+{
+  /* Takes nothing: the flag stands for itself. */
+  return atomic_load_explicit(&worker->paused, memory_order_relaxed);
+}
+
 /* ---- call.c ---- */
+/* Put a message of a kind into the inbox; its answer goes into `answers`, which may
+   be NULL.  Takes the message, unless it fails. */
+bridge_status bridge__worker_post(bridge_worker *worker,
+                                  int kind,
+                                  bridge_message **message,
+                                  int timeout_ms,
+                                  bridge_queue *answers,
+                                  uint64_t session);
+/* What a message that was popped answers.  Takes it. */
+bridge_status bridge__call_take_answer(bridge_message **message,
+                                       bridge_message **answer,
+                                       bridge_error **error);
+/* Answer with these values.  Takes the reply; the values stay if nobody waits for
+   them any more. */
+void bridge__reply_values(bridge__reply **reply, bridge_message **values);
 /* Why a worker that has ended answers no more: what ended it, or NULL.  For its
    driver, and for all once it has ended. */
 bridge_error *bridge__worker_obituary(const bridge_worker *worker);
@@ -246,6 +278,27 @@ void bridge__service_check_end(bridge_worker *worker);
 void bridge__registry_add(bridge_worker *worker);
 void bridge__registry_admit(bridge_worker *worker);
 void bridge__registry_remove(bridge_worker *worker);
+
+/* ---- next.c ---- */
+/* A call of bridge_worker_next, from the inbox.  Takes it. */
+void bridge__next_receive(bridge_worker *worker, bridge_message *message);
+/* The main task yields these values, and is about to wait.  Takes them. */
+void bridge__next_offer(bridge_worker *worker, bridge_message *values);
+/* Let those who wait have what is there; the main task is not running. */
+void bridge__next_proceed(bridge_worker *worker);
+/* Nothing is yielded any more. */
+void bridge__next_end(bridge_worker *worker);
+
+/* ---- pause.c ---- */
+void bridge__worker_unpause(bridge_worker *worker);
+/* On its own thread, without the state. */
+void bridge__worker_wait_while_paused(bridge_worker *worker);
+
+/* ---- exit.c ---- */
+/* A lua_CFunction: bridge.on_exit. */
+int bridge__exit_register(lua_State *L);
+/* Call them, the last one first.  Wants the state held, and the outcome. */
+void bridge__worker_exit(bridge_worker *worker);
 
 /* ---- report.c ---- */
 /* Log a failure that nobody is told of.  `worker` and `error` may be NULL. */

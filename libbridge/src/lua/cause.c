@@ -1,0 +1,170 @@
+/* Cause: the table that a failed call gave a script is an error again, when the
+   script raises it. */
+#include "lua/cause.h"
+
+#include "lua/failure.h"
+#include "lua/values.h"
+#include "message/error.h"
+
+#include <lauxlib.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* Causes of causes that are followed. */
+enum {
+  DEPTH_MAX = 16,
+  FRAMES_MAX = 64
+};
+
+typedef struct reading {
+  bridge_error *error; /* what was made so far */
+} reading;
+
+static int raw_field(lua_State *L, int index, const char *name)
+{
+  index = lua_absindex(L, index);
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
+/* "" if it is no string; stays on the stack. */
+static const char *text_field(lua_State *L,
+                              int index,
+                              const char *name,
+                              size_t *size)
+{
+  if (raw_field(L, index, name) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "");
+  }
+  return lua_tolstring(L, -1, size);
+}
+
+static bridge_status status_of(const char *code)
+{
+  char wanted[40];
+  snprintf(wanted, sizeof wanted, "BRIDGE_%s", code);
+  for (int status = -1; status > -100; status--) {
+    if (strcmp(bridge_status_name((bridge_status)status), wanted) == 0) {
+      return (bridge_status)status;
+    }
+  }
+  return BRIDGE_ESCRIPT;
+}
+
+static void read_frame(lua_State *L, bridge_error *error)
+{
+  int table = lua_gettop(L);
+  bridge_frame frame = {.line = -1};
+  frame.source = text_field(L, table, "source", NULL);
+  frame.name = text_field(L, table, "name", NULL);
+  frame.what = text_field(L, table, "what", NULL);
+  if (raw_field(L, table, "line") == LUA_TNUMBER) {
+    frame.line = (int)lua_tointeger(L, -1);
+  }
+  bridge__error_add_frame(error, &frame);
+  lua_settop(L, table);
+}
+
+static void read_frames(lua_State *L, int index, bridge_error *error)
+{
+  if (raw_field(L, index, "frames") == LUA_TTABLE) {
+    for (lua_Integer i = 1; i <= FRAMES_MAX; i++) {
+      bool there = lua_rawgeti(L, -1, i) == LUA_TTABLE;
+      if (there) {
+        read_frame(L, error);
+      }
+      lua_pop(L, 1);
+      if (!there) {
+        break;
+      }
+    }
+  }
+  lua_pop(L, 1);
+}
+
+static void read_value(lua_State *L, int index, bridge_error *error)
+{
+  bridge_message *value = NULL;
+  if (raw_field(L, index, "value") != LUA_TNIL &&
+      bridge_message_create(&value, 0) == BRIDGE_OK) {
+    if (bridge__pack(L, lua_gettop(L), 1, value) == BRIDGE_OK) {
+      bridge__error_set_value(error, &value);
+    } else {
+      lua_pop(L, 1);
+    }
+    bridge_message_release(value);
+  }
+  lua_pop(L, 1);
+}
+
+static bool is_error(lua_State *L, int index)
+{
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) {
+    return false;
+  }
+  luaL_getmetatable(L, BRIDGE__ERROR);
+  bool same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
+/* May raise for lack of memory: each error belongs to one that has an owner. */
+static void read_error(lua_State *L, int index, reading *job)
+{
+  bridge_error *outer = NULL;
+  luaL_checkstack(L, 20, NULL);
+  lua_pushvalue(L, index);
+  for (int depth = 0; depth < DEPTH_MAX && is_error(L, -1); depth++) {
+    int table = lua_gettop(L);
+    size_t size = 0;
+    const char *text = text_field(L, table, "message", &size);
+    const char *code = text_field(L, table, "code", NULL);
+    bridge_error *error = bridge__error_create(status_of(code), text, size);
+    if (error == NULL) {
+      return;
+    }
+    if (outer == NULL) {
+      job->error = error;
+    } else {
+      bridge__error_set_cause(outer, error);
+    }
+    bridge__error_set_traceback(error, text_field(L, table, "traceback", NULL));
+    bridge__error_set_caller(error, text_field(L, table, "caller", NULL));
+    lua_settop(L, table);
+    read_frames(L, table, error);
+    read_value(L, table, error);
+    outer = error;
+    raw_field(L, table, "cause");
+    lua_replace(L, table);
+  }
+}
+
+/* Protected: the value, and where to put the error. */
+static int read_protected(lua_State *L)
+{
+  reading *job = lua_touserdata(L, 2);
+  if (is_error(L, 1)) {
+    read_error(L, 1, job);
+  }
+  return 0;
+}
+
+bridge_error *bridge__state_cause(bridge_state *state, lua_State *L)
+{
+  lua_State *main = state->main;
+  if (lua_gettop(L) == 0 || lua_type(L, -1) != LUA_TTABLE ||
+      !lua_checkstack(L, 1) || !lua_checkstack(main, 4)) {
+    return NULL;
+  }
+  reading job = {NULL};
+  lua_pushcfunction(main, read_protected);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, main, 1);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 2, 0, 0) != LUA_OK) {
+    lua_pop(main, 1);
+  }
+  return job.error;
+}

@@ -1,0 +1,152 @@
+/* Exit: the functions of `bridge.on_exit`, called when the worker ends. */
+#include "worker/worker.h"
+
+#include "lua/failure.h"
+#include "message/error.h"
+
+#include <lauxlib.h>
+
+/* Its address is the key of their list in the registry. */
+static const char key;
+
+static const char *reason_of(const bridge_worker *worker)
+{
+  switch (worker->outcome) {
+  case BRIDGE_OK:
+    return "done";
+  case BRIDGE_ECANCELLED:
+  case BRIDGE_ETIMEDOUT:
+    return "cancelled";
+  default:
+    return "error";
+  }
+}
+
+/* on_exit(f) */
+int bridge__exit_register(lua_State *L)
+{
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  const bridge_worker *worker = bridge_worker_current();
+  if (worker == NULL || worker->exiting) {
+    return luaL_error(L, "the worker is at its end");
+  }
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    lua_replace(L, 2);
+  }
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, 2, (lua_Integer)lua_rawlen(L, 2) + 1);
+  return 0;
+}
+
+typedef struct preparing {
+  bridge_worker *worker;
+  lua_State *L; /* of the coroutine that is to run it */
+  bool found;
+} preparing;
+
+/* Protected, on the main stack: the last function, the reason and the error. */
+static int prepare(lua_State *L)
+{
+  preparing *job = lua_touserdata(L, 1);
+  const bridge_worker *worker = job->worker;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TTABLE) {
+    return 0;
+  }
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  if (count == 0) {
+    return 0;
+  }
+  lua_rawgeti(L, 2, count);
+  lua_pushnil(L);
+  lua_rawseti(L, 2, count); /* it is there: this needs no memory */
+  lua_pushstring(L, reason_of(worker));
+  int pushed = worker->error == NULL
+                   ? 0
+                   : bridge__push_failure(L, worker->outcome, worker->error,
+                                          worker->name);
+  if (pushed < 4) {
+    lua_settop(L, 4);
+    lua_pushnil(L);
+  }
+  lua_insert(L, 5); /* of the failure only the table */
+  lua_settop(L, 5);
+  job->found = true;
+  lua_xmove(L, job->L, 3);
+  return 0;
+}
+
+static void report(bridge_worker *worker,
+                   bridge_status status,
+                   bridge_error *error)
+{
+  bridge__worker_report(worker, "a function of on_exit", status, error);
+  bridge_error_release(error);
+}
+
+/* Whether there was one. */
+static bool run_last(bridge_worker *worker, bridge__leash *leash)
+{
+  bridge_state *state = worker->state;
+  preparing job = {worker, NULL, false};
+  int anchor = LUA_NOREF;
+  if (bridge__state_thread(state, &job.L, &anchor) != BRIDGE_OK) {
+    report(worker, BRIDGE_ENOMEM, NULL);
+    return false;
+  }
+  bool whole = lua_checkstack(state->main, 4) && lua_checkstack(job.L, 4);
+  if (whole) {
+    lua_pushcfunction(state->main, prepare);
+    lua_pushlightuserdata(state->main, &job);
+    whole = lua_pcall(state->main, 1, 0, 0) == LUA_OK;
+  }
+  if (!whole) {
+    lua_settop(state->main, 0);
+    report(worker, BRIDGE_ENOMEM, NULL);
+  } else if (job.found) {
+    bridge__resumed done =
+        bridge__guard_resume(&state->guard, leash, job.L, 2, 0);
+    if (done.ended != BRIDGE__ENDED) {
+      report(worker, done.status, bridge__guard_take_stop(&state->guard));
+    } else if (done.code != LUA_OK) {
+      report(worker, BRIDGE_ESCRIPT,
+             bridge__state_error(state, job.L, done.code));
+    }
+  }
+  bridge__state_drop_thread(state, leash, job.L, anchor);
+  return whole && job.found;
+}
+
+static bool any(bridge_state *state)
+{
+  lua_State *L = state->main;
+  bool there = lua_checkstack(L, 1) &&
+               lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE;
+  lua_settop(L, 0);
+  return there;
+}
+
+void bridge__worker_exit(bridge_worker *worker)
+{
+  /* What it may take all together, since whoever closes the worker waits for it. */
+  static const bridge_limits budget = {.timeout_ms = 1000};
+  worker->exiting = true;
+  if (!any(worker->state)) {
+    return;
+  }
+  bridge__task *before = worker->driver.running;
+  worker->driver.running = NULL; /* what waits there blocks */
+  bridge__leash leash;
+  bool stopped = worker->outcome == BRIDGE_ECANCELLED ||
+                 worker->outcome == BRIDGE_ETIMEDOUT;
+  bridge__leash_init(&leash, NULL, stopped ? &budget : NULL);
+  bool more = true;
+  while (more) {
+    more = run_last(worker, &leash);
+  }
+  bridge__leash_end(&leash);
+  worker->driver.running = before;
+}
