@@ -343,7 +343,7 @@ static int queue_pop_answer(lua_State *L)
 static int next_values(lua_State *L, int first, int timeout_ms)
 {
   bridge_worker *worker = bridge__face_self(L, BRIDGE_HANDLE_WORKER);
-  bridge_message *values = pack(L, first);
+  bridge_message *values = bridge__face_pack(L, first);
   bridge_message *yielded = NULL;
   bridge_error *error = NULL;
   bridge_status status =
