@@ -1,0 +1,400 @@
+/* Scripts that are stopped, interrupted, held, looked at, preempted. */
+#include "../support.h"
+#include "stop_support.h"
+
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+}
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace
+{
+
+/* ---- Scripts that say that they have begun ---- */
+
+class Gate
+{
+public:
+  void open()
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    count_++;
+    changed_.notify_all();
+  }
+  /* False if nobody came for a minute. */
+  bool wait(int count = 1)
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::minutes(1),
+                             [&] { return count_ >= count; });
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+};
+
+/* A C library's own resume, which tells nobody. */
+int foreign_resume(lua_State *L)
+{
+  lua_State *co = lua_tothread(L, 1);
+  int results = 0;
+  int code = lua_resume(co, L, 0, &results);
+  if (code > LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return lua_error(L);
+  }
+  lua_pop(co, results);
+  lua_pushinteger(L, code);
+  return 1;
+}
+
+int open_gate(lua_State *L)
+{
+  static_cast<Gate *>(lua_touserdata(L, lua_upvalueindex(1)))->open();
+  return 0;
+}
+
+class Stop : public ::testing::Test
+{
+protected:
+  void SetUp() override
+  {
+    make(BRIDGE_STOP_PROMPT);
+  }
+
+  void make(bridge_stop_level level, bridge_limits run = {0, 0})
+  {
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.name = "victim";
+    options.stop = level;
+    options.run = run;
+    bridge_state *state = nullptr;
+    ASSERT_STATUS(bridge_state_create(&state, &options, nullptr), BRIDGE_OK);
+    state_.reset(state);
+    lua_State *L = nullptr;
+    ASSERT_STATUS(bridge_state_enter(state, -1, &L), BRIDGE_OK);
+    lua_pushlightuserdata(L, &gate_);
+    lua_pushcclosure(L, open_gate, 1);
+    lua_setglobal(L, "ready");
+    lua_pushcfunction(L, foreign_resume);
+    lua_setglobal(L, "foreign_resume");
+    ASSERT_STATUS(bridge_state_leave(state), BRIDGE_OK);
+  }
+
+  bridge_status run(const std::string &source)
+  {
+    bridge_error *error = nullptr;
+    bridge_message *results = nullptr;
+    bridge_status status =
+        bridge_state_run(state_.get(), source.data(), source.size(), "=script",
+                         nullptr, &results, &error);
+    error_.reset(error);
+    results_.reset(results);
+    return status;
+  }
+
+  std::string text() const
+  {
+    return bridge_error_text(error_.get(), nullptr);
+  }
+
+  std::string returns(const std::string &source)
+  {
+    bridge_status status = run("return tostring((function() " + source +
+                               " end)())");
+    if (status != BRIDGE_OK) {
+      return bridge_status_name(status);
+    }
+    return show(results_.get());
+  }
+
+  /* Run it on a thread of its own, and do something once it is ready. */
+  bridge_status stopped(const std::string &source,
+                        const std::function<void()> &act)
+  {
+    bridge_status status = BRIDGE_OK;
+    std::thread thread([&] { status = run(source); });
+    EXPECT_TRUE(gate_.wait(++begun_));
+    act();
+    thread.join();
+    return status;
+  }
+
+  bridge_status cancelled(const std::string &source, int grace_ms = 0)
+  {
+    return stopped(source, [&] {
+      EXPECT_STATUS(
+          bridge_state_cancel(state_.get(), BRIDGE_STOP_DEFAULT, grace_ms),
+          BRIDGE_OK);
+    });
+  }
+
+  Gate gate_;
+  int begun_ = 0;
+  Owned<bridge_state> state_;
+  Owned<bridge_error> error_;
+  Owned<bridge_message> results_;
+};
+
+const char loop[] = "ready() while true do end";
+
+TEST_F(Stop, EndsALoop)
+{
+  EXPECT_STATUS(cancelled(loop), BRIDGE_ECANCELLED);
+  EXPECT_EQ(text(), "cancelled");
+  EXPECT_EQ(bridge_error_status(error_.get()), BRIDGE_ECANCELLED);
+}
+
+TEST_F(Stop, TellsWhereItWas)
+{
+  EXPECT_STATUS(cancelled("local function deep()\n"
+                          "  ready()\n"
+                          "  while true do end\n"
+                          "end\n"
+                          "deep()"),
+                BRIDGE_ECANCELLED);
+  const std::string traceback = bridge_error_traceback(error_.get());
+  EXPECT_NE(traceback.find("in victim:"), std::string::npos) << traceback;
+  EXPECT_NE(traceback.find("script:"), std::string::npos) << traceback;
+  ASSERT_GE(bridge_error_frame_count(error_.get()), 2u);
+  bridge_frame frame;
+  ASSERT_STATUS(bridge_error_frame(error_.get(), 1, &frame), BRIDGE_OK);
+  EXPECT_EQ(frame.line, 5);
+}
+
+TEST_F(Stop, LeavesTheStateUsable)
+{
+  EXPECT_STATUS(cancelled("kept = 7 co = coroutine.create(function()"
+                          "  local x <close> = setmetatable({},"
+                          "    { __close = function() closed = true end })"
+                          "  ready() while true do end end)"
+                          "coroutine.resume(co)"),
+                BRIDGE_ECANCELLED);
+  EXPECT_EQ(returns("return kept"), "'7'");
+  EXPECT_EQ(returns("return coroutine.status(co)"), "'dead'");
+  EXPECT_EQ(returns("return coroutine.close(co)"), "'false'");
+  EXPECT_EQ(returns("return closed"), "'nil'");
+  EXPECT_EQ(returns("return (coroutine.resume(co))"), "'false'");
+  EXPECT_EQ(returns("local s = 0 for i = 1, 100 do s = s + i end return s"),
+            "'5050'");
+}
+
+TEST_F(Stop, IsNotSwallowed)
+{
+  const char *const scripts[] = {
+      "ready() while true do pcall(function() while true do end end) end",
+      "local function f() pcall(f) pcall(f) end ready() while true do f() end",
+      "ready() xpcall(function() while true do end end,"
+      "  function() while true do end end) while true do end",
+      "ready() local co = coroutine.wrap(function() while true do end end) co()",
+      "local function deep(n) if n == 0 then ready() while true do end end"
+      "  pcall(coroutine.wrap(deep), n - 1) while true do end end deep(30)",
+      "local t = {} for i = 1, 50 do t[i] = i end ready()"
+      "  while true do pcall(table.sort, t, function(a, b)"
+      "    for i = 1, 1000 do end return a < b end) end",
+      "ready() while true do ('x'):gsub('.', function() while true do end end)"
+      "  end",
+      "local t = setmetatable({}, { __index = function() while true do end end"
+      "  }) ready() return t.x",
+      "do local x <close> = setmetatable({}, { __close = function()"
+      "  ready() while true do end end }) end",
+      "ready() for _ in coroutine.wrap(function() while true do end end) do end",
+      "ready() while true do string.rep('x', 1 << 20) end",
+      "debug.sethook(function() end, 'l') ready() while true do local x = 1 end",
+      "ready() while true do debug.sethook() end",
+      "ready() return pcall(function() while true do end end)",
+      "ready() while true do local t = {} for i = 1, 100 do t[i] = {} end end",
+  };
+  for (const char *script : scripts) {
+    EXPECT_STATUS(cancelled(script), BRIDGE_ECANCELLED) << script;
+    EXPECT_EQ(returns("return 1"), "'1'") << script;
+  }
+}
+
+TEST_F(Stop, HasNothingToStopWhereNothingRuns)
+{
+  EXPECT_STATUS(bridge_state_cancel(state_.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_EEMPTY);
+  EXPECT_EQ(returns("return 1"), "'1'");
+  EXPECT_STATUS(bridge_state_cancel(nullptr, BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_state_cancel(state_.get(),
+                                    static_cast<bridge_stop_level>(4), 0),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_state_cancel(state_.get(), BRIDGE_STOP_DEFAULT, -1),
+                BRIDGE_EINVAL);
+}
+
+TEST_F(Stop, ComesFromManyThreadsAtOnce)
+{
+  for (int round = 0; round < 20; round++) {
+    EXPECT_STATUS(stopped(loop,
+                          [&] {
+                            std::vector<std::thread> threads;
+                            for (int i = 0; i < 10; i++) {
+                              threads.emplace_back([&] {
+                                bridge_state_cancel(state_.get(),
+                                                    BRIDGE_STOP_DEFAULT, 0);
+                              });
+                            }
+                            for (std::thread &each : threads) {
+                              each.join();
+                            }
+                          }),
+                  BRIDGE_ECANCELLED);
+    EXPECT_EQ(returns("return 1"), "'1'");
+  }
+}
+
+/* Whenever it comes, the run ends by itself or is stopped, and the next one is not
+   hit. */
+TEST_F(Stop, HitsNoLaterRun)
+{
+  std::atomic<bool> over{false};
+  std::thread canceller([&] {
+    while (!over) {
+      bridge_state_cancel(state_.get(), BRIDGE_STOP_DEFAULT, 0);
+      std::this_thread::yield();
+    }
+  });
+  int ended = 0;
+  for (int i = 0; i < 2000; i++) {
+    bridge_status status = run("local t = {} for i = 1, 200 do t[i] = i end");
+    EXPECT_TRUE(status == BRIDGE_OK || status == BRIDGE_ECANCELLED);
+    ended += status == BRIDGE_OK;
+  }
+  over = true;
+  canceller.join();
+  for (int i = 0; i < 100; i++) {
+    EXPECT_STATUS(run("local t = {} for i = 1, 200 do t[i] = i end"),
+                  BRIDGE_OK);
+  }
+  EXPECT_GE(ended, 0);
+}
+
+/* ---- Grace ---- */
+
+TEST_F(Stop, WithAGraceIsAnErrorFirst)
+{
+  EXPECT_STATUS(cancelled("local ok, why = pcall(function()"
+                          "  ready() while true do end end)"
+                          "caught = why return 1",
+                          60000),
+                BRIDGE_OK);
+  EXPECT_NE(returns("return caught").find("cancelled"), std::string::npos);
+}
+
+TEST_F(Stop, WithAGraceIsAnErrorForWaits)
+{
+  EXPECT_STATUS(cancelled("local bridge = require 'bridge'"
+                          " local q = bridge.queue() ready()"
+                          " local _, _, code = q:pop() return code",
+                          60000),
+                BRIDGE_OK);
+  EXPECT_EQ(show(results_.get()), "'ECANCELLED'");
+}
+
+TEST_F(Stop, WithAGraceIsHardInTheEnd)
+{
+  EXPECT_STATUS(cancelled("ready() while true do pcall(function()"
+                          "  while true do end end) end",
+                          20),
+                BRIDGE_ECANCELLED);
+  EXPECT_STATUS(cancelled("xpcall(function() ready() while true do end end,"
+                          "  function() while true do end end)",
+                          20),
+                BRIDGE_ECANCELLED);
+}
+
+TEST_F(Stop, CooperativelyBreaksWaitsOnly)
+{
+  make(BRIDGE_STOP_COOPERATIVE);
+  EXPECT_STATUS(cancelled("local bridge = require 'bridge'"
+                          " local q = bridge.queue() ready()"
+                          " local _, _, code = q:pop() return code"),
+                BRIDGE_OK);
+  EXPECT_EQ(show(results_.get()), "'ECANCELLED'");
+  EXPECT_STATUS(cancelled("ready() for i = 1, 1e6 do end return 1"), BRIDGE_OK);
+}
+
+/* ---- Limits ---- */
+
+TEST_F(Stop, ComesWhenTheTimeIsOver)
+{
+  make(BRIDGE_STOP_PROMPT, {30, 0});
+  EXPECT_STATUS(run("while true do end"), BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(text(), "the script ran for more than 30 ms");
+  EXPECT_EQ(returns("return 1"), "'1'");
+  EXPECT_STATUS(run("while true do pcall(function() while true do end end) end"),
+                BRIDGE_ETIMEDOUT);
+}
+
+TEST_F(Stop, ComesWhenTheCpuTimeIsOver)
+{
+  make(BRIDGE_STOP_PROMPT, {0, 30});
+  EXPECT_STATUS(run("while true do end"), BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(text(), "the script ran for more than 30 ms of CPU time");
+}
+
+TEST_F(Stop, DoesNotCountSleepAsCpuTime)
+{
+  make(BRIDGE_STOP_PROMPT, {0, 20});
+  EXPECT_STATUS(run("local bridge = require 'bridge' bridge.sleep(0.1)"),
+                BRIDGE_OK);
+}
+
+TEST_F(Stop, LimitsCanBeChangedByTheHolder)
+{
+  lua_State *L = nullptr;
+  const bridge_limits short_limits = {20, 0};
+  const bridge_limits negative = {-1, 0};
+  EXPECT_STATUS(bridge_state_set_limits(state_.get(), &short_limits),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_state_set_limits(nullptr, &short_limits),
+                BRIDGE_EINVAL);
+  ASSERT_STATUS(bridge_state_enter(state_.get(), -1, &L), BRIDGE_OK);
+  EXPECT_STATUS(bridge_state_set_limits(state_.get(), &negative),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_state_set_limits(state_.get(), &short_limits),
+                BRIDGE_OK);
+  ASSERT_STATUS(bridge_state_leave(state_.get()), BRIDGE_OK);
+  EXPECT_STATUS(run("while true do end"), BRIDGE_ETIMEDOUT);
+  ASSERT_STATUS(bridge_state_enter(state_.get(), -1, &L), BRIDGE_OK);
+  EXPECT_STATUS(bridge_state_set_limits(state_.get(), nullptr), BRIDGE_OK);
+  ASSERT_STATUS(bridge_state_leave(state_.get()), BRIDGE_OK);
+  EXPECT_STATUS(run("local bridge = require 'bridge' bridge.sleep(0.06)"),
+                BRIDGE_OK);
+}
+
+TEST_F(Stop, NegativeLimitsAreRefused)
+{
+  bridge_state_options options;
+  bridge_state_options_init(&options);
+  bridge_state *state = nullptr;
+  options.run.timeout_ms = -1;
+  EXPECT_STATUS(bridge_state_create(&state, &options, nullptr), BRIDGE_EINVAL);
+  options.run = {0, -1};
+  EXPECT_STATUS(bridge_state_create(&state, &options, nullptr), BRIDGE_EINVAL);
+  options.run = {0, 0};
+  options.stop = static_cast<bridge_stop_level>(9);
+  EXPECT_STATUS(bridge_state_create(&state, &options, nullptr), BRIDGE_EINVAL);
+}
+
+} // namespace
