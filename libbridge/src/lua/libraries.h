@@ -6,8 +6,8 @@
 
 #include <lua.h>
 
-/* Which standard libraries an option names, as a set of bits. */
-bridge_status bridge__libraries_parse(const char *names,
+/* Which standard libraries the options name, as a set of bits. */
+bridge_status bridge__libraries_parse(const bridge_state_options *options,
                                       unsigned *set,
                                       bridge_error **error);
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "lua/libraries.h"
 #include "lua/runner.h"
+#include "lua/sandbox.h"
 #include "lua/values.h"
 #include "message/error.h"
 
@@ -75,7 +76,7 @@ static bridge_status check(const bridge_state_options *options,
   if (wrong != NULL) {
     return give(error, BRIDGE_EINVAL, wrong);
   }
-  return BRIDGE_OK;
+  return bridge__sandbox_check(options, error);
 }
 
 typedef struct opening {
@@ -318,9 +319,10 @@ bridge_status bridge_state_create(bridge_state **out,
     status = check(options, error);
     own = status == BRIDGE_OK ? *options : own;
   }
+  bridge__sandbox_defaults(&own);
   options = &own;
   if (status == BRIDGE_OK) {
-    status = bridge__libraries_parse(options->libraries, &set, error);
+    status = bridge__libraries_parse(options, &set, error);
   }
   if (status != BRIDGE_OK) {
     return status;

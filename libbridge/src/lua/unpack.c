@@ -10,6 +10,7 @@
    there; for that there are helpers, too, so that none is made twice. */
 #include "lua/objects.h"
 #include "lua/path.h"
+#include "lua/sandbox.h"
 #include "lua/values.h"
 
 #include <lauxlib.h>
@@ -258,8 +259,24 @@ static bridge_status read_table(unpacker *u, const bridge_value *value)
   return open_level(u, value->type, count);
 }
 
+/* Into a sandbox comes what the host says by name, and no code. */
+static bool takes_code(lua_State *L)
+{
+  bool sandbox = lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__SANDBOX) != LUA_TNIL;
+  lua_pop(L, 1);
+  return !sandbox;
+}
+
+static bridge_status refuse_code(unpacker *u)
+{
+  return refuse(u, BRIDGE_ETYPE, "a function cannot enter a sandbox");
+}
+
 static bridge_status read_function(unpacker *u, const bridge_value *value)
 {
+  if (!takes_code(u->L)) {
+    return refuse_code(u);
+  }
   bridge_value dump;
   bridge_status status = bridge_reader_next(&u->reader, &dump);
   if (status != BRIDGE_OK || dump.type != BRIDGE_TYPE_BINARY ||
@@ -477,6 +494,9 @@ static bridge_status read_handle(unpacker *u, const bridge_value *value)
 static bridge_status read_pointer(unpacker *u, const bridge_value *value)
 {
   if (value->kind == BRIDGE_POINTER_CFUNCTION) {
+    if (!takes_code(u->L)) {
+      return refuse_code(u);
+    }
     lua_pushcfunction(u->L, (lua_CFunction)value->as.function);
   } else {
     lua_pushlightuserdata(u->L, value->as.pointer);
