@@ -152,6 +152,12 @@ static bridge_status set_log_level(int log_level)
   return bridge_set_log_level((bridge_log_level)log_level);
 }
 
+/* 0 ends it. */
+static bridge_status set_watchdog(int limit_ms)
+{
+  return bridge_set_watchdog(limit_ms);
+}
+
 /* As the worker whose script is running, if any. */
 static bridge_status log_text(int log_level, const void *data, size_t size)
 {

@@ -1,6 +1,8 @@
 /* Which workers there are, and what each is doing, as tables. */
 #include "face.h"
 
+#include <stdio.h>
+
 static void set_integer(lua_State *L, const char *name, uint64_t value)
 {
   lua_pushinteger(L, (lua_Integer)value);
@@ -52,6 +54,31 @@ static int worker_info(lua_State *L)
     return bridge__face_status(L, status);
   }
   push_info(L, &info);
+  return 1;
+}
+
+/* worker:traceback([timeout]): text, as a debugger shows it. */
+static int worker_traceback(lua_State *L)
+{
+  bridge_worker *worker = bridge__face_check(L, 1, BRIDGE_HANDLE_WORKER);
+  int timeout_ms = 1000;
+  if (!lua_isnoneornil(L, 2) && !bridge__face_seconds(L, 2, &timeout_ms)) {
+    return lua_error(L);
+  }
+  bridge_error *where = NULL;
+  bridge_status status = bridge_worker_traceback(worker, timeout_ms, &where);
+  if (status != BRIDGE_OK) {
+    return bridge__face_status(L, status);
+  }
+  char text
+      [16384]; /* pushing may raise, so it is not the error that is pushed */
+  const bridge_error *outer = bridge_error_cause(where);
+  snprintf(text, sizeof text, "%s\n%s%s%s", bridge_error_text(where, NULL),
+           bridge_error_traceback(where),
+           outer == NULL ? "" : "\nresumed by:\n",
+           bridge_error_traceback(outer));
+  bridge_error_release(where);
+  lua_pushstring(L, text);
   return 1;
 }
 
@@ -156,5 +183,5 @@ static int find(lua_State *L)
 const luaL_Reg bridge__face_registry[] = {
     {"workers", workers}, {"find", find}, {NULL, NULL}};
 
-const luaL_Reg bridge__face_registry_methods[] = {{"info", worker_info},
-                                                  {NULL, NULL}};
+const luaL_Reg bridge__face_registry_methods[] = {
+    {"info", worker_info}, {"traceback", worker_traceback}, {NULL, NULL}};

@@ -288,8 +288,8 @@ local function checked(name, given, known)
 end
 
 --- Limit what one message of this state may have, in and out: depth_limit (how
--- deep values are nested, at most 1000), value_limit (how many there are, at least
--- 16), message_limit (bytes, at least 256); 0 and what is left out for none.  In a
+-- deep values are nested, at most 1000), value_limit (how many there are),
+-- message_limit (bytes); 0 and what is left out for none.  In a
 -- worker it cannot exceed what the worker was made with.  Returns the limits as
 -- such a table; without options it changes nothing.
 function bridge.limits(options)
@@ -414,6 +414,9 @@ end
 -- worker:next(...), next_timeout(seconds, ...): what the chunk hands out by its next
 --   bridge.yield, whose results these values become; nil, message, "ECLOSED" once it
 --   has ended.  Like queue:pop, they block a worker that calls them.
+-- worker:info(): what it is doing: see bridge.workers.
+-- worker:traceback([timeout]): where it is, as text: the script that runs, at its
+--   next safe point; or all its coroutines, while it waits.  A second, unless told.
 -- worker:pause(), resume(): true; nothing of it runs in between.
 -- worker:stop(), cancel(): true.
 -- worker:phase(): "running", "serving", "stopping", "ended" or "lost".
@@ -498,6 +501,17 @@ function bridge.find(name)
     raise(2, "bridge.find: a name or a number expected, got " .. found)
   end
   return core.find(name)
+end
+
+--- Warn, through the logger, of scripts that run for longer than so many seconds
+-- without a break, with where they are; 0 or nil ends it.
+function bridge.set_watchdog(seconds)
+  local wrong = seconds ~= nil and rules.seconds(seconds)
+  if wrong or seconds and (seconds < 0 or seconds > 1e6) then
+    raise(2, "bridge.set_watchdog: " .. (wrong or "0 to 1e6 seconds expected"))
+  end
+  local ms = seconds and core.whole(seconds * 1000 // 1) or 0
+  return core.set_watchdog(seconds and seconds > 0 and ms < 1 and 1 or ms)
 end
 
 -- ---- Queue ------------------------------------------------------------------

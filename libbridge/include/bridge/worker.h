@@ -293,6 +293,39 @@ BRIDGE_API bridge_worker *bridge_worker_find(const char *name);
  */
 BRIDGE_API bridge_worker *bridge_worker_find_id(uint64_t id);
 
+/**
+ * Where a worker is: the call stack of what it runs, taken by the worker itself at
+ * its next safe point; or of all its coroutines while it waits, each with what it
+ * waits for.
+ *
+ * @param worker      the worker
+ * @param timeout_ms  milliseconds; a C function that does not return has no safe
+ *                    point; negative waits for ever
+ * @param[out] out    its text says what runs; its traceback and its frames, where;
+ *                    if that is a coroutine of the script's own, its cause is where
+ *                    that was resumed.  The caller owns it
+ * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEAD if it has ended;
+ *         BRIDGE_EDEADLOCK from its own script; BRIDGE_ENOMEM; BRIDGE_ESYSTEM if
+ *         it cannot be reached; BRIDGE_EFORKED; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_traceback(bridge_worker *worker,
+                                                 int timeout_ms,
+                                                 bridge_error **out);
+
+/**
+ * Have a thread look at all workers, and warn, through the logger, of scripts that
+ * run for long without a break: with where they are, once, and again when it has
+ * become twice as long.
+ *
+ * @param limit_ms  milliseconds that are no reason to say anything; 0 ends it
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_ENOMEM; BRIDGE_ESYSTEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_set_watchdog(int limit_ms);
+
 /* ---- Asking ------------------------------------------------------------- */
 
 /**

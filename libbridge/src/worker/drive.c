@@ -17,7 +17,9 @@ bridge_worker *bridge_worker_current(void)
 
 bool bridge_worker_cancelled(void)
 {
-  return current != NULL && bridge__worker_interrupted(current);
+  return current != NULL &&
+         (bridge__worker_interrupted(current) ||
+          bridge__guard_cancelled(&current->state->guard));
 }
 
 /* How many workers the calling thread is in, one stepped by the script of another:
@@ -58,6 +60,10 @@ static void depart(presence before)
 static bool advance(bridge_worker *worker)
 {
   bridge__driver *driver = &worker->driver;
+  if (!bridge__worker_interrupted(worker) &&
+      bridge__leash_due(&worker->life, NULL) != BRIDGE__DUE_NOT) {
+    bridge__interrupt_request(&worker->interrupt); /* its time is over */
+  }
   if (bridge__worker_interrupted(worker)) {
     bridge__task_wake_all(worker, BRIDGE_ECANCELLED);
   }
@@ -90,17 +96,19 @@ static bridge_status turn(bridge_worker *worker,
   presence before = arrive(worker);
   if (!driver->started) {
     driver->started = true;
+    bridge__leash_limit(&worker->life, &worker->life_limits);
     bridge__service_resume(worker, driver->main, driver->arguments);
   }
   if (first != NULL) {
     bridge__service_receive(worker, first);
   }
   bool advanced = true;
-  while (driver->main != NULL && advanced && budget > 0 &&
+  while (driver->main != NULL && advanced && budget > 0 && !driver->urged &&
          !bridge__worker_paused(worker)) {
     advanced = advance(worker);
     budget--;
   }
+  driver->urged = false;
   depart(before);
   if (driver->main == NULL) {
     return BRIDGE_ECLOSED;
@@ -128,6 +136,9 @@ static void close_state(bridge_worker *worker)
   bridge__mutex_lock(&worker->mutex);
   bridge_state_memory(state, NULL, &worker->final_peak, &worker->final_limit);
   worker->closed = true;
+  while (worker->visitors > 0) {
+    bridge__condition_wait(&worker->ended, &worker->mutex, INT64_MAX);
+  }
   bridge__mutex_unlock(&worker->mutex);
   bridge__hold_leave(&state->hold);
   bridge_state_release(state);
@@ -149,6 +160,8 @@ static void answer_tasks(bridge_worker *worker,
 
 void bridge__worker_finish(bridge_worker *worker)
 {
+  /* For what its coroutines close: who ends it waits for them. */
+  static const bridge_limits patience = {.timeout_ms = 1000};
   presence before = arrive(worker);
   bool cancelled = bridge__worker_interrupted(worker);
   bridge_status why = cancelled ? BRIDGE_ECANCELLED : BRIDGE_EDEAD;
@@ -161,6 +174,8 @@ void bridge__worker_finish(bridge_worker *worker)
   answer_tasks(worker, why, cause);
   bridge__service_refuse_all(worker, why, cause);
   bridge_error_release(cause);
+  worker->driver.ending = true;
+  bridge__leash_limit(&worker->last, &patience);
   bridge__next_end(worker);
   bridge__worker_exit(worker);
   bridge__task_free_all(worker);
@@ -176,17 +191,18 @@ void bridge__worker_finish(bridge_worker *worker)
 
 void bridge__worker_end_now(bridge_worker *worker)
 {
-  /* Publishes nothing: it is read on this thread. */
-  atomic_store_explicit(&worker->closing, true, memory_order_relaxed);
   bridge__interrupt_request(&worker->interrupt);
   bridge__worker_finish(worker);
 }
 
 /* ---- By a thread of its own ---- */
 
-static int64_t next_deadline(const bridge__driver *driver)
+static int64_t next_deadline(const bridge_worker *worker)
 {
-  return driver->timer_count > 0 ? driver->timers[0]->deadline : INT64_MAX;
+  const bridge__driver *driver = &worker->driver;
+  int64_t life = bridge__leash_deadline(&worker->life);
+  int64_t first = driver->timer_count > 0 ? driver->timers[0]->deadline : life;
+  return life < first ? life : first;
 }
 
 /* Sleep until there is something in the inbox, or a deadline has passed, or
@@ -215,7 +231,7 @@ void bridge__worker_thread(void *user)
       bridge__worker_finish(worker);
       break;
     }
-    int64_t deadline = next_deadline(&worker->driver);
+    int64_t deadline = next_deadline(worker);
     bridge__hold_leave(&worker->state->hold);
     if (status == BRIDGE_EEMPTY) {
       first = wait_for_work(worker, deadline);
@@ -296,7 +312,7 @@ static int time_left(const bridge_worker *worker)
       bridge__worker_interrupted(worker)) {
     return 0;
   }
-  return bridge__remaining(next_deadline(driver));
+  return bridge__remaining(next_deadline(worker));
 }
 
 bridge_status bridge_worker_timeout(const bridge_worker *worker, int *out)

@@ -87,6 +87,26 @@ bridge_status bridge_workers(bridge_worker **out,
   return BRIDGE_OK;
 }
 
+size_t bridge__registry_running(bridge_worker **out,
+                                size_t capacity,
+                                uint64_t after)
+{
+  size_t count = 0;
+  lock();
+  for (bridge_worker *next = first; next != NULL && count < capacity;
+       next = next->younger) {
+    /* Takes nothing: whether something runs. */
+    bool runs =
+        atomic_load_explicit(&next->gauge.since, memory_order_relaxed) != 0;
+    if (runs && next->id > after && lives(next) &&
+        bridge__retain_living(next) != NULL) {
+      out[count++] = next;
+    }
+  }
+  unlock();
+  return count;
+}
+
 /* By name, or by number if the name is NULL. */
 static bridge_worker *find(const char *name, uint64_t id)
 {

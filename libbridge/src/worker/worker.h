@@ -11,8 +11,10 @@
      report.c   what it tells the logger
      registry.c all that live, and what can be seen of each
      next.c     its chunk as a coroutine
+     look.c     its call stacks, and the watchdog
      pause.c    nothing of it runs for a while
-     exit.c     what it does at its end  */
+     exit.c     what it does at its end
+     lost.c     its thread is given up  */
 #ifndef BRIDGE_WORKER_WORKER_H
 #define BRIDGE_WORKER_WORKER_H
 
@@ -43,6 +45,7 @@ typedef struct bridge__reply {
   bridge_queue *answers;  /* retained */
   bridge_message *answer; /* made beforehand, so that answering cannot fail */
   uint64_t session;
+  int64_t deadline; /* of who waits for it; INT64_MAX for none */
 } bridge__reply;
 
 /* Most queues that a worker keeps for the calls to come. */
@@ -73,6 +76,8 @@ typedef struct bridge__task {
   uint32_t index;          /* place in the table of tasks */
   uint32_t generation;     /* of its latest wait */
   bool ready;              /* in the list of those that are ready */
+  bool stopped;            /* its leash was due: nothing of it runs any more */
+  bridge__leash leash;     /* its own; the worker's is the parent */
   bridge__label label;     /* what people call it */
 } bridge__task;
 
@@ -81,6 +86,8 @@ typedef struct bridge__driver {
   bridge__task *main; /* NULL once the chunk ended */
   int arguments;      /* values on the main coroutine before its first resume */
   bool started;
+  bool ending;   /* what is closed now is on the worker's last leash */
+  bool urged;    /* to return from its turn: it was preempted */
   bool stopping; /* the request to stop was seen */
   bool serving;
   int handlers;          /* reference to the table, or LUA_NOREF */
@@ -120,7 +127,12 @@ struct bridge_worker {
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
-  atomic_bool closing;          /* a host's: its script runs with a bound */
+  bridge__leash life;           /* of all its scripts */
+  bridge__leash last;           /* of what they have to close at the end */
+  bridge_limits life_limits;
+  bridge_limits request_limits;
+  /* Whether the driver is in Lua: see lost.c. */
+  atomic_int place;
   atomic_uint_fast64_t stepper; /* a host's: the thread that stepped it last */
   atomic_int phase;
   bridge__interrupt interrupt;
@@ -141,6 +153,9 @@ struct bridge_worker {
   bridge_error *error;
   atomic_bool told;   /* somebody took the outcome */
   atomic_bool paused; /* written under mutex, read by anybody */
+  unsigned visitors;  /* guarded by mutex: who uses the state's guard */
+  int64_t watched_since; /* the watchdog's: the run that it looks at, */
+  int64_t watched_limit; /* and when it says so */
   bool exiting;       /* the functions of bridge.on_exit run, or have run */
   bridge__log_source log;
   bridge__warning warning;
@@ -188,6 +203,14 @@ bridge_status bridge__worker_post(bridge_worker *worker,
                                   int timeout_ms,
                                   bridge_queue *answers,
                                   uint64_t session);
+/* bridge_worker_request, which nobody waits for after `deadline`: then the handler is
+   stopped. */
+bridge_status bridge__worker_ask(bridge_worker *worker,
+                                 bridge_message **request,
+                                 int timeout_ms,
+                                 bridge_queue *answers,
+                                 uint64_t session,
+                                 int64_t deadline);
 /* What a message that was popped answers.  Takes it. */
 bridge_status bridge__call_take_answer(bridge_message **message,
                                        bridge_message **answer,
@@ -214,6 +237,21 @@ bridge_status bridge__worker_load(bridge_worker *worker,
                                   const bridge_message *arguments,
                                   bridge_error **error);
 
+/* ---- lost.c ---- */
+/* Where the driver of a worker is. */
+enum {
+  BRIDGE__AT_WORK,   /* in its own code */
+  BRIDGE__IN_LUA,    /* in a script, and touches nothing of the worker's */
+  BRIDGE__GIVING_UP  /* the same, while somebody else answers in its place */
+};
+/* Around each lua_resume of the driver's. */
+void bridge__worker_enter_lua(bridge_worker *worker);
+void bridge__worker_leave_lua(bridge_worker *worker);
+/* Give the worker's thread up: who waits for it hears BRIDGE_ELOST.  BRIDGE_ELOST; or
+   BRIDGE_OK if it has ended after all. */
+bridge_status bridge__worker_lose(bridge_worker *worker);
+bool bridge__worker_lost(const bridge_worker *worker);
+
 /* ---- drive.c ---- */
 void bridge__worker_thread(void *worker);
 /* Whether the calling thread is the one that stepped it last. */
@@ -229,9 +267,6 @@ void bridge__worker_end_now(bridge_worker *worker);
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out);
 /* Closes the coroutine, and answers BRIDGE_EDEAD if nobody has answered. */
 void bridge__task_drop(bridge_worker *worker, bridge__task *task);
-/* Let the task's script fail soon after the worker is cancelled, although it only
-   computes: for one that runs on the thread that waits for its end. */
-void bridge__task_bound(bridge__task *task);
 /* Begin to wait; `deadline` INT64_MAX for no limit. */
 void bridge__task_wait(bridge_worker *worker,
                        bridge__task *task,
@@ -278,6 +313,11 @@ void bridge__service_check_end(bridge_worker *worker);
 void bridge__registry_add(bridge_worker *worker);
 void bridge__registry_admit(bridge_worker *worker);
 void bridge__registry_remove(bridge_worker *worker);
+/* References of some whose script runs, with higher numbers than this, in their
+   order. */
+size_t bridge__registry_running(bridge_worker **out,
+                                size_t capacity,
+                                uint64_t after);
 
 /* ---- next.c ---- */
 /* A call of bridge_worker_next, from the inbox.  Takes it. */
