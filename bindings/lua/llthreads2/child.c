@@ -8,14 +8,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct bridge__child {
   atomic_int references; /* of the handle, and of the thread */
   atomic_int claims;     /* on the state; 0: it is closed */
   bridge_state *state;
-  lua_State *L; /* its main thread */
+  lua_State *L; /* a coroutine of it, for the chunk */
   const char *interrupted;
-  int status; /* of its chunk: what lua_pcall returned */
+  int status;          /* of the chunk: what lua_pcall returned */
+  const char *problem; /* why the chunk could not be run, or NULL */
 };
 
 /* Under its address in the registry of a state: its logger. */
@@ -73,22 +75,49 @@ void bridge__child_close(bridge__child *child)
 {
   /* Publishes what this one did in the state; who is last takes that. */
   if (atomic_fetch_sub_explicit(&child->claims, 1, memory_order_acq_rel) == 1) {
+    bridge_state_interrupt(child->state, BRIDGE_INTERRUPT_CLEAR, NULL);
     bridge_state_release(child->state);
   }
 }
 
 /* ---- Before the thread ---- */
 
+static int run_protected(lua_State *L);
+
+/* The coroutine stays on the stack of the main one, with what it begins with. */
+static int make_coroutine(lua_State *L)
+{
+  bridge__child *child = lua_touserdata(L, 1);
+  child->L = lua_newthread(L);
+  lua_pushcfunction(child->L, run_protected);
+  lua_pushlightuserdata(child->L, child);
+  return 1;
+}
+
+static bridge_status prepare(bridge__child *child, lua_State *main)
+{
+  if (!lua_checkstack(main, 3)) {
+    return BRIDGE_ENOMEM;
+  }
+  lua_pushcfunction(main, make_coroutine);
+  lua_pushlightuserdata(main, child);
+  return lua_pcall(main, 1, 1, 0) == LUA_OK ? BRIDGE_OK : BRIDGE_ENOMEM;
+}
+
 bridge_status bridge__child_load(bridge__child *child,
                                  const char *code,
                                  size_t size,
                                  bridge_error **error)
 {
-  bridge_status status = bridge_state_enter(child->state, -1, &child->L);
+  lua_State *main = NULL;
+  bridge_status status = bridge_state_enter(child->state, -1, &main);
   if (status != BRIDGE_OK) {
     return status;
   }
-  status = bridge_state_load(child->state, child->L, code, size, NULL, error);
+  status = prepare(child, main);
+  if (status == BRIDGE_OK) {
+    status = bridge_state_load(child->state, child->L, code, size, NULL, error);
+  }
   bridge_state_leave(child->state);
   return status;
 }
@@ -97,7 +126,8 @@ bridge_status bridge__child_push(bridge__child *child,
                                  const bridge_message *arguments,
                                  bridge_error **error)
 {
-  bridge_status status = bridge_state_enter(child->state, -1, &child->L);
+  lua_State *main = NULL;
+  bridge_status status = bridge_state_enter(child->state, -1, &main);
   if (status != BRIDGE_OK) {
     return status;
   }
@@ -108,12 +138,25 @@ bridge_status bridge__child_push(bridge__child *child,
 
 /* ---- On the thread ---- */
 
+/* The traceback without its last line: that is our own function. */
+static void push_traceback(lua_State *L, const char *text)
+{
+  static const char ours[] = "\n\t[C]: in ?";
+  const size_t tail = sizeof ours - 1;
+  size_t size = 0;
+  luaL_traceback(L, L, text, 1);
+  const char *whole = lua_tolstring(L, -1, &size);
+  if (size > tail && memcmp(whole + size - tail, ours, tail) == 0) {
+    lua_pushlstring(L, whole, size - tail);
+  }
+}
+
 /* What a chunk died of, as text: the handler of its errors. */
 static int describe(lua_State *L)
 {
   const char *text = lua_tostring(L, 1);
   if (text != NULL) {
-    luaL_traceback(L, L, text, 1);
+    push_traceback(L, text);
   } else if (lua_isnoneornil(L, 1)) {
     lua_settop(L, 1);
   } else if (!luaL_callmeta(L, 1, "__tostring")) {
@@ -162,22 +205,35 @@ static void report(lua_State *L)
   lua_settop(L, top);
 }
 
-static void run_chunk(bridge__child *child)
+/* The coroutine's function, with the child, the chunk and its arguments.  All that
+   the script may do is done in here, the __close of its variables and the logger,
+   too: so an interrupt reaches it. */
+static int run_protected(lua_State *L)
 {
-  lua_State *L = child->L;
-  int arguments = lua_gettop(L) - 1;
+  bridge__child *child = lua_touserdata(L, 1);
   lua_pushcfunction(L, describe);
-  lua_insert(L, 1);
-  child->status = lua_pcall(L, arguments, LUA_MULTRET, 1);
+  lua_replace(L, 1);
+  child->status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
   if (child->status != LUA_OK) {
     report(L);
+  }
+  return lua_gettop(L) - 1;
+}
+
+static void run_chunk(bridge__child *child)
+{
+  bridge_status status = bridge_state_call(
+      child->state, child->L, lua_gettop(child->L) - 1, NULL, NULL);
+  if (status != BRIDGE_OK) {
+    child->problem = bridge_status_text(status);
   }
 }
 
 static void run(void *user)
 {
   bridge__child *child = user;
-  if (bridge_state_enter(child->state, -1, &child->L) == BRIDGE_OK) {
+  lua_State *main = NULL;
+  if (bridge_state_enter(child->state, -1, &main) == BRIDGE_OK) {
     run_chunk(child);
     bridge_state_leave(child->state);
   }
@@ -207,18 +263,18 @@ bridge_status bridge__child_start(bridge__child *child,
 
 /* ---- From the handle ---- */
 
-void bridge__child_interrupt(bridge__child *child, bridge__child_stop stop)
+void bridge__child_interrupt(bridge__child *child, bridge_interrupt how)
 {
   if (claim(child)) {
-    (void)stop;
+    bridge_state_interrupt(child->state, how, child->interrupted);
     bridge__child_close(child);
   }
 }
 
 const char *bridge__child_failure(bridge__child *child)
 {
-  if (child->status == LUA_OK) {
-    return NULL;
+  if (child->problem != NULL || child->status == LUA_OK) {
+    return child->problem;
   }
   lua_State *L = child->L;
   return lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "(null)";
@@ -237,14 +293,14 @@ bool bridge__child_results(bridge__child *child,
                            bool handles,
                            const char **reason)
 {
-  lua_State *L = NULL;
-  if (bridge_state_enter(child->state, -1, &L) != BRIDGE_OK) {
+  lua_State *main = NULL;
+  if (bridge_state_enter(child->state, -1, &main) != BRIDGE_OK) {
     *reason = "the state cannot be read";
     return false;
   }
-  /* The first value is the handler of errors. */
+  lua_State *L = child->L;
   bridge__copied outcome =
-      bridge__copy_results(L, 2, lua_gettop(L), message, handles);
+      bridge__copy_results(L, 1, lua_gettop(L), message, handles);
   *reason = outcome == BRIDGE__COPY_TOO_DEEP ? BRIDGE__COPY_TOO_DEEP_TEXT
                                              : reason_of(L, outcome);
   bridge_state_leave(child->state);

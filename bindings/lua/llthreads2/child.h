@@ -12,12 +12,6 @@
 
 typedef struct bridge__child bridge__child;
 
-typedef enum bridge__child_stop {
-  BRIDGE__CHILD_ONCE,   /* one error, which the script may catch */
-  BRIDGE__CHILD_STICKY, /* errors until it has ended */
-  BRIDGE__CHILD_CLEAR   /* none any more */
-} bridge__child_stop;
-
 /* A state as the options say.  `interrupted` is the text of its interrupts; it lives
    for ever. */
 bridge_status bridge__child_create(bridge__child **out,
@@ -49,7 +43,7 @@ bridge_status bridge__child_start(bridge__child *child,
 /* ---- From the handle ---- */
 
 /* Of a state that is closed this is nothing. */
-void bridge__child_interrupt(bridge__child *child, bridge__child_stop stop);
+void bridge__child_interrupt(bridge__child *child, bridge_interrupt how);
 
 /* After the end, and if the handle kept its claim: the chunk's error as a text
    that is borrowed from the state, "(null)" if there is none; or NULL. */

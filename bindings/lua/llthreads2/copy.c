@@ -3,6 +3,9 @@
 
 #include "lua/values.h"
 
+#include <lauxlib.h>
+
+#include <limits.h>
 #include <stdint.h>
 
 /* Stack slots of one table: key, value, and to look something up. */
@@ -142,21 +145,43 @@ static lua_Integer number_of(lua_State *L, copying *c, const void *table)
   return number;
 }
 
-static size_t count_pairs(lua_State *L, int table)
+/* How many pairs a table has, and whether its keys are exactly 1 to n: then it is
+   written as an array, and read as a table again that nobody marked. */
+static size_t count_pairs(lua_State *L, int table, bool *array)
 {
+  lua_Unsigned border = lua_rawlen(L, table);
   size_t count = 0;
+  *array = true;
   lua_pushnil(L);
   while (lua_next(L, table) != 0) {
     lua_pop(L, 1);
     count++;
+    /* Below 1 wraps around to more than any border. */
+    *array = *array && lua_isinteger(L, -1) &&
+             (lua_Unsigned)lua_tointeger(L, -1) - 1 < border;
   }
+  *array = *array && count == border;
   return count;
 }
 
-static bridge__copied copy_pairs(lua_State *L, copying *c, int index, int depth)
+/* Key and value stand on the stack meanwhile, as in the walk through a map. */
+static bridge__copied copy_elements(
+    lua_State *L, copying *c, int index, size_t count, int depth)
 {
-  bridge__copied outcome =
-      check(bridge_message_begin_map(c->message, count_pairs(L, index)));
+  bridge__copied outcome = check(bridge_message_begin_array(c->message, count));
+  for (size_t i = 1; outcome == BRIDGE__COPIED && i <= count; i++) {
+    lua_pushinteger(L, (lua_Integer)i);
+    lua_rawgeti(L, index, (lua_Integer)i);
+    outcome = copy_value(L, c, lua_gettop(L), depth);
+    lua_pop(L, 2);
+  }
+  return outcome;
+}
+
+static bridge__copied copy_pairs(
+    lua_State *L, copying *c, int index, size_t count, int depth)
+{
+  bridge__copied outcome = check(bridge_message_begin_map(c->message, count));
   lua_pushnil(L);
   while (outcome == BRIDGE__COPIED && lua_next(L, index) != 0) {
     int value = lua_gettop(L);
@@ -166,6 +191,18 @@ static bridge__copied copy_pairs(lua_State *L, copying *c, int index, int depth)
     }
     lua_settop(L, value - 1);
   }
+  return outcome;
+}
+
+static bridge__copied copy_contents(lua_State *L,
+                                    copying *c,
+                                    int index,
+                                    int depth)
+{
+  bool array = false;
+  size_t count = count_pairs(L, index, &array);
+  bridge__copied outcome = array ? copy_elements(L, c, index, count, depth)
+                                 : copy_pairs(L, c, index, count, depth);
   return outcome == BRIDGE__COPIED ? check(bridge_message_end(c->message))
                                    : outcome;
 }
@@ -182,7 +219,7 @@ static bridge__copied copy_table(lua_State *L, copying *c, int index, int depth)
   if (number >= 0) {
     return check(bridge_message_write_reference(c->message, (size_t)number));
   }
-  return copy_pairs(L, c, index, depth + 1);
+  return copy_contents(L, c, index, depth + 1);
 }
 
 static bridge__copied copy_value(lua_State *L, copying *c, int index, int depth)
@@ -289,4 +326,112 @@ bridge__copied bridge__copy_results(
                .message = message,
                .may_have_handles = handles};
   return copy_all(L, &c);
+}
+
+/* ---- Reading ---- */
+
+typedef struct pushing {
+  bridge_reader reader;
+  int made; /* stack index of a table: those that were begun, in order */
+  lua_Integer tables; /* begun so far */
+} pushing;
+
+static void push_value(lua_State *L, pushing *p);
+
+/* An empty table, which has its number from now on. */
+static void begin_table(lua_State *L, pushing *p, int elements, int pairs)
+{
+  luaL_checkstack(L, SLOTS, NULL);
+  lua_createtable(L, elements, pairs);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, p->made, ++p->tables);
+}
+
+static void push_array(lua_State *L, pushing *p, size_t count)
+{
+  begin_table(L, p, count < INT_MAX ? (int)count : 0, 0);
+  for (size_t i = 1; i <= count; i++) {
+    push_value(L, p);
+    lua_rawseti(L, -2, (lua_Integer)i);
+  }
+}
+
+static void push_map(lua_State *L, pushing *p, size_t count)
+{
+  begin_table(L, p, 0, count < INT_MAX ? (int)count : 0);
+  for (size_t i = 0; i < count; i++) {
+    push_value(L, p); /* never nil, as it was a key */
+    push_value(L, p);
+    lua_rawset(L, -3);
+  }
+}
+
+static void push_handle(lua_State *L, const bridge_value *value)
+{
+  const bridge__handles *handles = find_handles(L);
+  handles->push(L, (bridge_handle_kind)value->kind, value->as.pointer);
+}
+
+static void push_pointer(lua_State *L, const bridge_value *value)
+{
+  if (value->kind == BRIDGE_POINTER_CFUNCTION) {
+    lua_pushcfunction(L, (lua_CFunction)value->as.function);
+  } else {
+    lua_pushlightuserdata(L, value->as.pointer);
+  }
+}
+
+static void push_value(lua_State *L, pushing *p)
+{
+  bridge_value value = {.type = BRIDGE_TYPE_NIL};
+  bridge_reader_next(&p->reader, &value); /* there is one: we wrote it */
+  switch (value.type) {
+  case BRIDGE_TYPE_BOOLEAN:
+    lua_pushboolean(L, value.as.boolean);
+    break;
+  case BRIDGE_TYPE_INTEGER:
+    lua_pushinteger(L, value.as.integer);
+    break;
+  case BRIDGE_TYPE_FLOAT:
+    lua_pushnumber(L, value.as.number);
+    break;
+  case BRIDGE_TYPE_STRING:
+    lua_pushlstring(L, value.as.bytes.data, value.as.bytes.size);
+    break;
+  case BRIDGE_TYPE_ARRAY:
+    push_array(L, p, value.as.count);
+    break;
+  case BRIDGE_TYPE_MAP:
+    push_map(L, p, value.as.count);
+    break;
+  case BRIDGE_TYPE_REFERENCE:
+    lua_rawgeti(L, p->made, (lua_Integer)value.as.index + 1);
+    break;
+  case BRIDGE_TYPE_HANDLE:
+    push_handle(L, &value);
+    break;
+  case BRIDGE_TYPE_POINTER:
+    push_pointer(L, &value);
+    break;
+  default:
+    lua_pushnil(L);
+    break;
+  }
+}
+
+bool bridge__copy_push(lua_State *L, const bridge_message *message, int *count)
+{
+  size_t values = bridge_message_count(message);
+  pushing p = {.made = lua_gettop(L) + 1};
+  if (values > INT_MAX - SLOTS || !lua_checkstack(L, (int)values + SLOTS)) {
+    return false;
+  }
+  bridge_reader_init(&p.reader, message);
+  lua_newtable(L);
+  for (size_t i = 0; i < values; i++) {
+    push_value(L, &p);
+  }
+  lua_remove(L, p.made);
+  *count = (int)values;
+  return true;
 }

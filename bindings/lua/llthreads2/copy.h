@@ -28,8 +28,11 @@ typedef enum bridge__copied {
    raises. */
 bridge__copied bridge__copy_arguments(
     lua_State *L, int first, int last, bridge_message *message, int *at);
-/* `handles`: whether the reader knows what a handle is. */
+/* `handles`: whether the reader has the module "bridge". */
 bridge__copied bridge__copy_results(
     lua_State *L, int first, int last, bridge_message *message, bool handles);
+/* Push all values of such a message; false, and none, if the stack has no room.  May
+   raise an error for lack of memory, while somebody else owns the message. */
+bool bridge__copy_push(lua_State *L, const bridge_message *message, int *count);
 
 #endif

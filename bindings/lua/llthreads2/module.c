@@ -307,8 +307,8 @@ static int push_results(lua_State *L, handle *self)
   }
   int count = 0;
   lua_pushboolean(L, 1);
-  if (bridge__unpack(L, self->values, &count) != BRIDGE_OK) {
-    return push_error(L, self, lua_tostring(L, -1));
+  if (!bridge__copy_push(L, self->values, &count)) {
+    return push_error(L, self, "more results than there is room for");
   }
   drop_child(self);
   drop_values(self);
@@ -372,12 +372,13 @@ static int method_joinable(lua_State *L)
 static int method_interrupt(lua_State *L)
 {
   handle *self = to_handle(L);
-  bridge__child_stop stop = BRIDGE__CHILD_ONCE;
+  bridge_interrupt how = BRIDGE_INTERRUPT_ONCE;
   if (!lua_isnoneornil(L, 2)) {
-    stop = lua_toboolean(L, 2) ? BRIDGE__CHILD_STICKY : BRIDGE__CHILD_CLEAR;
+    how =
+        lua_toboolean(L, 2) ? BRIDGE_INTERRUPT_STICKY : BRIDGE_INTERRUPT_CLEAR;
   }
   if (self->child != NULL) {
-    bridge__child_interrupt(self->child, stop);
+    bridge__child_interrupt(self->child, how);
   }
   return 0;
 }

@@ -191,6 +191,38 @@ BRIDGE_API bridge_status bridge_state_cancel(bridge_state *state,
                                              bridge_stop_level level,
                                              int grace_ms);
 
+/** How a script is interrupted. */
+typedef enum bridge_interrupt {
+  /** Not any more. */
+  BRIDGE_INTERRUPT_CLEAR = 0,
+  /** By one error, which the script may catch. */
+  BRIDGE_INTERRUPT_ONCE = 1,
+  /** By an error at each instruction, until it is cleared: no pcall helps. */
+  BRIDGE_INTERRUPT_STICKY = 2
+} bridge_interrupt;
+
+/** How many bytes the text of an interrupt may have. */
+#define BRIDGE_INTERRUPT_TEXT 159
+
+/**
+ * Raise an ordinary error in what the state runs, or else in what it will run next.
+ * The last call counts.  Calls that wait in C are not broken: the error comes after
+ * them.
+ *
+ * @param state  the state, which must live until this returns
+ * @param how    once, until it is cleared, or not any more
+ * @param text   the error, behind the place where the script was; copied, at most
+ *               BRIDGE_INTERRUPT_TEXT bytes; NULL only to clear
+ * @return BRIDGE_OK; BRIDGE_EUNSUPPORTED at the cooperative level; BRIDGE_EFORKED;
+ *         BRIDGE_ENOMEM and BRIDGE_ESYSTEM if nobody can see to it that it comes:
+ *         then it may; BRIDGE_EINVAL
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_state_interrupt(bridge_state *state,
+                                                bridge_interrupt how,
+                                                const char *text);
+
 /**
  * Change the limits of the runs to come.
  *
@@ -374,6 +406,26 @@ BRIDGE_API bridge_status bridge_state_resume(bridge_state *state,
                                              int arguments,
                                              int *results,
                                              bridge_error **error);
+
+/**
+ * Run a function to its end, as bridge_state_resume does, but as a main program: to
+ * itself it is the main coroutine, and it cannot yield.
+ *
+ * @param state         the state
+ * @param lua           a coroutine with the function and its arguments
+ * @param arguments     how many
+ * @param[out] results  how many values are on top of it; may be NULL
+ * @param[out] error    more about a failure, as bridge_state_failure gives it; may be
+ *                      NULL
+ * @return as bridge_state_resume
+ *
+ * @threadsafety The owner's thread.
+ */
+BRIDGE_API bridge_status bridge_state_call(bridge_state *state,
+                                           struct lua_State *lua,
+                                           int arguments,
+                                           int *results,
+                                           bridge_error **error);
 
 BRIDGE_END_DECLS
 

@@ -96,17 +96,22 @@ bridge_status bridge_state_failure(bridge_state *state,
 
 /* ---- Coroutines ---- */
 
+typedef struct resumption {
+  int arguments;
+  int *results;
+  unsigned manner; /* of the slice */
+} resumption;
+
 static bridge_status resume(bridge_state *state,
                             bridge__leash *leash,
                             lua_State *L,
-                            int arguments,
-                            int *results,
+                            const resumption *wanted,
                             bridge_error **error)
 {
-  bridge__resumed resumed =
-      bridge__guard_resume(&state->guard, leash, L, arguments, 0);
-  if (results != NULL) {
-    *results = resumed.results;
+  bridge__resumed resumed = bridge__guard_resume(
+      &state->guard, leash, L, wanted->arguments, wanted->manner);
+  if (wanted->results != NULL) {
+    *wanted->results = resumed.results;
   }
   if (resumed.ended != BRIDGE__ENDED) {
     return bridge__error_give(error, bridge__guard_take_stop(&state->guard),
@@ -118,30 +123,49 @@ static bridge_status resume(bridge_state *state,
   return bridge_state_failure(state, L, resumed.code, error);
 }
 
-bridge_status bridge_state_resume(bridge_state *state,
-                                  struct lua_State *lua,
-                                  int arguments,
-                                  int *results,
-                                  bridge_error **error)
+static bridge_status resume_held(bridge_state *state,
+                                 lua_State *L,
+                                 const resumption *wanted,
+                                 bridge_error **error)
 {
-  bridge_status status = check(state, lua, error);
-  if (results != NULL) {
-    *results = 0;
+  bridge_status status = check(state, L, error);
+  if (wanted->results != NULL) {
+    *wanted->results = 0;
   }
-  if (status == BRIDGE_OK &&
-      (arguments < 0 || lua == state->main || lua_gettop(lua) < arguments)) {
+  if (status == BRIDGE_OK && (wanted->arguments < 0 || L == state->main ||
+                              lua_gettop(L) < wanted->arguments)) {
     status = BRIDGE_EINVAL;
   }
   if (status != BRIDGE_OK) {
     return status;
   }
   if (bridge__state_begin_run(state)) {
-    status = resume(state, &state->leash, lua, arguments, results, error);
+    status = resume(state, &state->leash, L, wanted, error);
     bridge__state_end_run(state);
     return status;
   }
   /* Within a run, from a C function of its script: time of its own, too. */
   bridge__leash leash;
   bridge__leash_init(&leash, NULL, &state->run);
-  return resume(state, &leash, lua, arguments, results, error);
+  return resume(state, &leash, L, wanted, error);
+}
+
+bridge_status bridge_state_resume(bridge_state *state,
+                                  struct lua_State *lua,
+                                  int arguments,
+                                  int *results,
+                                  bridge_error **error)
+{
+  const resumption wanted = {arguments, results, 0};
+  return resume_held(state, lua, &wanted, error);
+}
+
+bridge_status bridge_state_call(bridge_state *state,
+                                struct lua_State *lua,
+                                int arguments,
+                                int *results,
+                                bridge_error **error)
+{
+  const resumption wanted = {arguments, results, BRIDGE__LIKE_MAIN};
+  return resume_held(state, lua, &wanted, error);
 }

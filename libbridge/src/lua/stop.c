@@ -2,6 +2,8 @@
 #include "lua/runner.h"
 #include "lua/state.h"
 
+#include <string.h>
+
 static bridge_status check(const bridge_state *state)
 {
   if (state == NULL) {
@@ -49,6 +51,37 @@ bridge_status bridge_state_cancel(bridge_state *state,
     return BRIDGE_EEMPTY;
   }
   return bridge__state_stop(state, &state->leash, use, level, grace_ms);
+}
+
+static bridge_status interrupt(bridge__guard *guard,
+                               bridge_interrupt how,
+                               const char *text)
+{
+  if (how == BRIDGE_INTERRUPT_CLEAR) {
+    bridge__guard_clear_interrupt(guard);
+    return BRIDGE_OK;
+  }
+  if (guard->level <= BRIDGE_STOP_COOPERATIVE) {
+    return BRIDGE_EUNSUPPORTED;
+  }
+  return bridge__guard_interrupt(guard, text, how == BRIDGE_INTERRUPT_STICKY,
+                                 false, 0);
+}
+
+bridge_status bridge_state_interrupt(bridge_state *state,
+                                     bridge_interrupt how,
+                                     const char *text)
+{
+  bridge_status status = check(state);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (how < BRIDGE_INTERRUPT_CLEAR || how > BRIDGE_INTERRUPT_STICKY ||
+      (how != BRIDGE_INTERRUPT_CLEAR &&
+       (text == NULL || strlen(text) > BRIDGE_INTERRUPT_TEXT))) {
+    return BRIDGE_EINVAL;
+  }
+  return interrupt(&state->guard, how, text);
 }
 
 bridge_status bridge_state_set_limits(bridge_state *state,
