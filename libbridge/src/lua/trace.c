@@ -2,6 +2,8 @@
    before anything else runs on it. */
 #include "lua/state.h"
 
+#include "base/memory.h"
+#include "lua/traceback.h"
 #include "lua/values.h"
 #include "message/error.h"
 
@@ -102,37 +104,15 @@ static void add_frames(bridge_error *error, lua_State *L)
   }
 }
 
-typedef struct tracing {
-  lua_State *L;
-  const char *name;
-} tracing;
-
-static int make_traceback(lua_State *L)
-{
-  const tracing *job = lua_touserdata(L, 1);
-  const char *title = NULL;
-  if (job->name != NULL) {
-    title = lua_pushfstring(L, "in %s:", job->name);
-  }
-  luaL_traceback(L, job->L, title, 0);
-  return 1;
-}
-
 static void add_traceback(bridge_error *error,
                           bridge_state *state,
                           lua_State *L)
 {
-  lua_State *main = state->main;
-  if (!lua_checkstack(main, 4)) {
-    return;
+  char *text = bridge__traceback(state->main, L, state->name);
+  if (text != NULL) {
+    bridge__error_set_traceback(error, text);
+    bridge__free(text);
   }
-  tracing job = {L, state->name};
-  lua_pushcfunction(main, make_traceback);
-  lua_pushlightuserdata(main, &job);
-  if (lua_pcall(main, 1, 1, 0) == LUA_OK) {
-    bridge__error_set_traceback(error, lua_tostring(main, -1));
-  }
-  lua_pop(main, 1);
 }
 
 /* ---- What ---- */

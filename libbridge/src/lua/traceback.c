@@ -1,0 +1,242 @@
+/* Traceback: the text of a call stack as luaL_traceback gives it.
+
+   That one looks for the name of each function among all that is in package.loaded,
+   level by level, which takes most of the time of an error; this one looks once for
+   all of them. */
+#include "lua/traceback.h"
+
+#include "base/memory.h"
+
+#include <lauxlib.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+  FIRST = 10,               /* levels from the top, */
+  LAST = 11,                /* and from the bottom, where there are more */
+  LEVELS = FIRST + LAST + 1 /* one more is not worth the line */
+};
+
+typedef struct level {
+  lua_Debug ar;
+  const void *function;
+  const char *module; /* with the name; the keys of tables, which stay there */
+  const char *name;   /* NULL: nowhere in package.loaded */
+} level;
+
+typedef struct tracing {
+  lua_State *L;
+  const char *owner;
+  level levels[LEVELS];
+  int count;
+  int skipped; /* behind the first ones */
+  int unnamed;
+  char *text;
+  size_t size;
+  size_t capacity;
+  bool failed; /* no memory for the text */
+} tracing;
+
+/* ---- Text ---- */
+
+static void add(tracing *job, const char *format, ...)
+{
+  for (int attempt = 0; attempt < 2 && !job->failed; attempt++) {
+    va_list arguments;
+    va_start(arguments, format);
+    const size_t room = job->capacity - job->size;
+    const int needed =
+        vsnprintf(job->text + job->size, room, format, arguments);
+    va_end(arguments);
+    if (needed >= 0 && (size_t)needed < room) {
+      job->size += (size_t)needed;
+      return;
+    }
+    const size_t capacity =
+        job->capacity * 2 + (size_t)(needed < 0 ? 0 : needed);
+    char *grown = bridge__resize(job->text, capacity);
+    job->failed = grown == NULL;
+    if (grown != NULL) {
+      job->text = grown;
+      job->capacity = capacity;
+    }
+  }
+}
+
+static void add_function(tracing *job, const level *each)
+{
+  const lua_Debug *ar = &each->ar;
+  if (each->name != NULL && each->module != NULL) {
+    add(job, "function '%s.%s'", each->module, each->name);
+  } else if (each->name != NULL) {
+    add(job, "function '%s'", each->name);
+  } else if (ar->namewhat[0] != '\0') {
+    add(job, "%s '%s'", ar->namewhat, ar->name);
+  } else if (ar->what[0] == 'm') {
+    add(job, "main chunk");
+  } else if (ar->what[0] != 'C') {
+    add(job, "function <%s:%d>", ar->short_src, ar->linedefined);
+  } else {
+    add(job, "?");
+  }
+}
+
+static void add_levels(tracing *job)
+{
+  for (int i = 0; i < job->count; i++) {
+    const level *each = &job->levels[i];
+    if (i == FIRST && job->skipped > 0) {
+      add(job, "\n\t...\t(skipping %d levels)", job->skipped);
+    }
+    add(job, "\n\t%s:", each->ar.short_src);
+    if (each->ar.currentline > 0) {
+      add(job, "%d:", each->ar.currentline);
+    }
+    add(job, " in ");
+    add_function(job, each);
+    if (each->ar.istailcall) {
+      add(job, "\n\t(...tail calls...)");
+    }
+  }
+}
+
+/* ---- Levels ---- */
+
+static int count_levels(lua_State *L)
+{
+  lua_Debug ar;
+  int low = 0;
+  int high = 1;
+  while (lua_getstack(L, high, &ar) != 0) {
+    low = high;
+    high *= 2;
+  }
+  while (low + 1 < high) {
+    const int middle = low + (high - low) / 2;
+    if (lua_getstack(L, middle, &ar) != 0) {
+      low = middle;
+    } else {
+      high = middle;
+    }
+  }
+  return lua_getstack(L, low, &ar) != 0 ? low + 1 : 0;
+}
+
+static void read_levels(lua_State *main, tracing *job)
+{
+  const int all = count_levels(job->L);
+  job->count = all <= LEVELS ? all : FIRST + LAST;
+  job->skipped = all - job->count;
+  for (int i = 0; i < job->count; i++) {
+    level *each = &job->levels[i];
+    lua_getstack(job->L, i < FIRST ? i : i + job->skipped, &each->ar);
+    lua_getinfo(job->L, "Slnt", &each->ar);
+    lua_getinfo(main, "f", &each->ar);
+    each->function = lua_topointer(main, -1);
+    lua_pop(main, 1);
+  }
+  job->unnamed = job->count;
+}
+
+/* ---- Names ---- */
+
+/* The function on top has this name. */
+static void name_levels(lua_State *main,
+                        tracing *job,
+                        const char *module,
+                        const char *name)
+{
+  const void *function = lua_topointer(main, -1);
+  for (int i = 0; i < job->count; i++) {
+    level *each = &job->levels[i];
+    if (each->function == function && each->name == NULL) {
+      each->module = module;
+      each->name = name;
+      job->unnamed--;
+    }
+  }
+}
+
+/* Those in the table on top, which is a module's or package.loaded itself. */
+static void find_names(lua_State *main, tracing *job, const char *module)
+{
+  lua_pushnil(main);
+  while (job->unnamed > 0 && lua_next(main, -2) != 0) {
+    const int type = lua_type(main, -1);
+    if (lua_type(main, -2) != LUA_TSTRING) {
+      lua_pop(main, 1);
+      continue;
+    }
+    const char *key = lua_tostring(main, -2);
+    if (type == LUA_TFUNCTION) {
+      name_levels(main, job, module, key);
+    } else if (type == LUA_TTABLE && module == NULL) {
+      find_names(main, job, key);
+    }
+    lua_pop(main, 1);
+  }
+  if (job->unnamed == 0) {
+    lua_pop(main, 1); /* the key at which the search was over */
+  }
+}
+
+static void drop_global_prefix(tracing *job)
+{
+  for (int i = 0; i < job->count; i++) {
+    level *each = &job->levels[i];
+    if (each->module != NULL && strcmp(each->module, LUA_GNAME) == 0) {
+      each->module = NULL;
+    }
+  }
+}
+
+static int trace(lua_State *main)
+{
+  tracing *job = lua_touserdata(main, 1);
+  luaL_checkstack(main, 8, NULL);
+  read_levels(main, job);
+  /* A script with the library debug may have thrown it away. */
+  if (lua_getfield(main, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) {
+    find_names(main, job, NULL);
+    drop_global_prefix(job);
+  }
+  if (job->owner != NULL) {
+    add(job, "in %s:\n", job->owner);
+  }
+  add(job, "stack traceback:");
+  add_levels(job);
+  return 0;
+}
+
+char *bridge__traceback(lua_State *main, lua_State *L, const char *owner)
+{
+  enum {
+    ENOUGH = 1024 /* for most */
+  };
+  tracing job;
+  if (!lua_checkstack(main, 2)) {
+    return NULL;
+  }
+  memset(&job, 0, sizeof job);
+  job.L = L;
+  job.owner = owner;
+  job.text = bridge__allocate(ENOUGH);
+  job.capacity = ENOUGH;
+  if (job.text == NULL) {
+    return NULL;
+  }
+  job.text[0] = '\0';
+  lua_pushcfunction(main, trace);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 1, 0, 0) != LUA_OK) {
+    lua_pop(main, 1);
+    job.failed = true;
+  }
+  if (job.failed) {
+    bridge__free(job.text);
+    return NULL;
+  }
+  return job.text;
+}
