@@ -109,6 +109,41 @@ PyObject *bridge__py_worker_request(bridge_worker *worker,
 PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget);
 PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace);
 PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);
+PyObject *bridge__py_queue_peek(bridge_queue *queue);
+
+/* ---- channel.c, sync.c: channels, select, counters, flags, mutexes, timers -- */
+
+PyObject *bridge__py_channel_send(bridge_channel *channel,
+                                  PyObject *values,
+                                  PyObject *timeout);
+PyObject *bridge__py_channel_send_policy(bridge_channel *channel,
+                                         PyObject *values);
+PyObject *bridge__py_channel_receive(bridge_channel *channel,
+                                     PyObject *timeout);
+PyObject *bridge__py_channel_receive_batch(bridge_channel *channel,
+                                           PyObject *limit,
+                                           PyObject *timeout);
+PyObject *bridge__py_channel_peek(bridge_channel *channel);
+PyObject *bridge__py_channel_discard(bridge_channel *channel);
+/* A place in the sequence, and the value. */
+PyObject *bridge__py_select(PyObject *sources, PyObject *timeout);
+
+PyObject *bridge__py_counter_wait(bridge_counter *counter,
+                                  int relation,
+                                  int64_t value,
+                                  PyObject *timeout);
+/* Whether it was as expected, and what it was. */
+PyObject *bridge__py_counter_exchange(bridge_counter *counter,
+                                      int64_t expected,
+                                      int64_t value);
+PyObject *bridge__py_flag_wait(bridge_flag *flag, PyObject *timeout);
+/* Whether it was abandoned. */
+PyObject *bridge__py_mutex_lock(bridge_mutex *mutex, PyObject *timeout);
+PyObject *bridge__py_timer_create(PyObject *target,
+                                  int clock,
+                                  int64_t first,
+                                  int64_t period,
+                                  PyObject *values);
 
 /* ---- buffer.c: the buffer protocol ---------------------------------------- */
 

@@ -342,6 +342,8 @@ private:
     EXPECT_EQ(bridge_queue_count(queue), 3u);
     EXPECT_GT(bridge_queue_bytes(queue), 0u);
     EXPECT_EQ(bridge_queue_dropped(queue), 0u);
+    Held<bridge_message> copy;
+    TRY(bridge_queue_peek(queue, copy.out()));
     TRY(bridge_queue_pop(queue, three[0].out(), kLong));
     TRY(bridge_queue_unpop(queue, three[0].out()));
     TRY(bridge_queue_pop_batch(queue, batch, 3, &count, kLong));
@@ -356,6 +358,177 @@ private:
     TRY(bridge_queue_close(queue));
     EXPECT_TRUE(bridge_queue_closed(queue));
     return BRIDGE_OK;
+  }
+};
+
+bridge_status numbers(bridge_channel *channel, int count)
+{
+  for (int i = 0; i < count; i++) {
+    Held<bridge_message> one;
+    TRY(number(one.out(), i));
+    TRY(i % 2 == 0 ? bridge_channel_send(channel, one.out())
+                   : bridge_channel_send_timeout(channel, one.out(), kLong));
+  }
+  return BRIDGE_OK;
+}
+
+class Channels : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    Held<bridge_waker> waker;
+    Held<bridge_channel> channel;
+    bridge_channel_options options;
+    bridge_channel_options_init(&options);
+    TRY(bridge_waker_create(waker.out(), BRIDGE_WAKER_DEFAULT));
+    options.waker = waker;
+    TRY(bridge_channel_create(channel.out(), &options));
+    TRY(numbers(channel, 4));
+    TRY(take(channel));
+    EXPECT_STATUS(wait(channel), BRIDGE_ETIMEDOUT);
+    return ask(channel);
+  }
+
+private:
+  static bridge_status take(bridge_channel *channel)
+  {
+    Held<bridge_message> copy;
+    Held<bridge_message> one;
+    bridge_message *batch[4] = {};
+    size_t count = 0;
+    TRY(bridge_channel_peek(channel, copy.out()));
+    TRY(bridge_channel_receive(channel, one.out(), kLong));
+    TRY(bridge_channel_unreceive(channel, one.out()));
+    TRY(bridge_channel_receive_batch(channel, batch, 3, &count, kLong));
+    EXPECT_EQ(count, 3u);
+    for (bridge_message *each : batch) {
+      bridge_message_release(each);
+    }
+    TRY(bridge_channel_clear(channel, &count));
+    EXPECT_EQ(count, 1u);
+    return BRIDGE_OK;
+  }
+  static bridge_status wait(bridge_channel *channel)
+  {
+    bridge_message *none = nullptr;
+    return bridge_channel_receive(channel, &none, 1);
+  }
+  static bridge_status ask(bridge_channel *channel)
+  {
+    size_t items = 0;
+    TRY(bridge_channel_set_limit(channel, 7, 0));
+    TRY(bridge_channel_limit(channel, &items, nullptr));
+    EXPECT_EQ(items, 7u);
+    TRY(bridge_channel_wake(channel));
+    EXPECT_EQ(bridge_channel_wakes(channel), 1u);
+    EXPECT_EQ(bridge_channel_count(channel), 0u);
+    EXPECT_EQ(bridge_channel_bytes(channel), 0u);
+    EXPECT_EQ(bridge_channel_dropped(channel), 0u);
+    EXPECT_EQ(bridge_channel_policy_of(channel, nullptr), BRIDGE_QUEUE_BLOCK);
+    EXPECT_NE(bridge_channel_waker(channel), nullptr);
+    bridge_channel_release(bridge_channel_retain(channel));
+    TRY(bridge_channel_close(channel, BRIDGE_CHANNEL_SENDING));
+    EXPECT_TRUE(bridge_channel_closed(channel, BRIDGE_CHANNEL_SENDING));
+    return BRIDGE_OK;
+  }
+};
+
+/* Of more than need no memory. */
+class Selects : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    Held<bridge_channel> channels[20];
+    bridge_select_item items[20];
+    for (int i = 0; i < 20; i++) {
+      TRY(bridge_channel_create(channels[i].out(), nullptr));
+      items[i] = {BRIDGE_HANDLE_CHANNEL, channels[i]};
+    }
+    Held<bridge_message> out;
+    size_t index = 0;
+    bridge_status status = bridge_select(items, 20, 1, &index, out.out());
+    if (status != BRIDGE_ETIMEDOUT) {
+      return status;
+    }
+    TRY(numbers(channels[13], 1));
+    TRY(bridge_select(items, 20, kLong, &index, out.out()));
+    EXPECT_EQ(index, 13u);
+    return BRIDGE_OK;
+  }
+};
+
+class Shared : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    TRY(count());
+    Held<bridge_flag> flag;
+    TRY(bridge_flag_create(flag.out(), false));
+    TRY(bridge_flag_set(flag));
+    TRY(bridge_flag_wait(flag, kLong));
+    EXPECT_TRUE(bridge_flag_is_set(flag));
+    TRY(bridge_flag_clear(flag));
+    bridge_flag_release(bridge_flag_retain(flag));
+    Held<bridge_mutex> mutex;
+    TRY(bridge_mutex_create(mutex.out()));
+    TRY(bridge_mutex_lock(mutex, kLong, nullptr));
+    EXPECT_TRUE(bridge_mutex_locked(mutex));
+    TRY(bridge_mutex_abandon(mutex));
+    TRY(bridge_mutex_lock(mutex, kLong, nullptr));
+    bridge_mutex_release(bridge_mutex_retain(mutex));
+    return bridge_mutex_unlock(mutex);
+  }
+
+private:
+  static bridge_status count()
+  {
+    Held<bridge_counter> counter;
+    int64_t expected = 1;
+    TRY(bridge_counter_create(counter.out(), 0));
+    TRY(bridge_counter_add(counter, 1, nullptr));
+    TRY(bridge_counter_exchange(counter, &expected, 2));
+    TRY(bridge_counter_set(counter, 3, nullptr));
+    TRY(bridge_counter_wait(counter, BRIDGE_EQUAL, 3, kLong, nullptr));
+    EXPECT_EQ(bridge_counter_get(counter), 3);
+    bridge_counter_release(bridge_counter_retain(counter));
+    return BRIDGE_OK;
+  }
+};
+
+/* None of them goes off, so that nothing is freed later, by their thread. */
+class Timers : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    Held<bridge_channel> channel;
+    TRY(bridge_channel_create(channel.out(), nullptr));
+    bridge_timer_options options;
+    bridge_timer_options_init(&options);
+    options.channel = channel;
+    options.first_ns = INT64_MAX;
+    for (int i = 0; i < 3; i++) {
+      TRY(start(options));
+    }
+    return BRIDGE_OK;
+  }
+
+private:
+  static bridge_status start(const bridge_timer_options &options)
+  {
+    Held<bridge_timer> timer;
+    Held<bridge_message> message;
+    TRY(number(message.out(), 1));
+    TRY(bridge_timer_create(timer.out(), &options, message.out()));
+    EXPECT_TRUE(bridge_timer_active(timer));
+    EXPECT_EQ(bridge_timer_posted(timer), 0u);
+    EXPECT_EQ(bridge_timer_missed(timer), 0u);
+    EXPECT_GT(bridge_timer_now(BRIDGE_TIMER_STEADY), 0);
+    bridge_timer_release(bridge_timer_retain(timer));
+    return bridge_timer_cancel(timer);
   }
 };
 
@@ -1149,6 +1322,8 @@ const Entry kEntries[] = {
     entry<Messages>("Messages"), entry<Readers>("Readers"),
     entry<Buffers>("Buffers"),   entry<Wakers>("Wakers"),
     entry<Lists>("Lists"),       entry<Queues>("Queues"),
+    entry<Channels>("Channels"), entry<Selects>("Selects"),
+    entry<Shared>("Shared"),     entry<Timers>("Timers"),
     entry<Threads>("Threads"),   entry<StateOptions>("StateOptions", 7),
     entry<Bare>("Bare"),         entry<Values>("Values", 7),
     entry<Within>("Within"),     entry<Handles>("Handles", 7),

@@ -26,7 +26,9 @@ empty list               empty table                     []
 empty dict               empty table, marked as a map    {}
 NumPy's scalars          integer, float, boolean         int, float, bool
 Buffer, Queue,           the same object                 the same object
-Waker, Worker
+Waker, Worker, Channel,
+Counter, Flag, Mutex,
+Timer
 Object                   an object whose class has       Object
                          __bridge_pack, __bridge_unpack
                          metatable                       left behind
@@ -58,6 +60,7 @@ import threading as _threading
 
 from . import core as _core
 from .buffer import Buffer
+from .channel import Channel, End, select
 from .errors import (
     BufferBusy,
     Busy,
@@ -89,6 +92,8 @@ from .errors import (
 from .objects import Object
 from .queue import POLICY, Policy, Queue
 from .state import LuaFunction, Memory, State
+from .sync import Counter, Flag, Mutex, Relation
+from .timer import Clock, Timer, now
 from .waker import Waker, WakerKind
 from .worker import Phase, Worker
 
@@ -100,11 +105,16 @@ __all__ = [
     "BufferBusy",
     "Busy",
     "Cancelled",
+    "Channel",
+    "Clock",
     "Closed",
+    "Counter",
     "CycleError",
     "Deadlock",
     "Empty",
+    "End",
     "Error",
+    "Flag",
     "ForkedError",
     "Frame",
     "Frozen",
@@ -117,6 +127,7 @@ __all__ = [
     "LuaMemoryError",
     "LuaSyntaxError",
     "Memory",
+    "Mutex",
     "NotFound",
     "NotShareableError",
     "Object",
@@ -125,9 +136,11 @@ __all__ = [
     "Policy",
     "Queue",
     "RangeError",
+    "Relation",
     "State",
     "SystemFailure",
     "Timeout",
+    "Timer",
     "Unsupported",
     "Waker",
     "WakerKind",
@@ -135,6 +148,8 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "cores",
+    "now",
+    "select",
 ]
 
 

@@ -44,7 +44,7 @@ class Handle(Generic[C]):
         known = _live.get((cls._kind, core.address()))
         if isinstance(known, cls):
             return known
-        face = cls.__new__(cls)
+        face: H = object.__new__(cls)
         face._adopt(core)
         return face
 

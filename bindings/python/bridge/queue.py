@@ -154,6 +154,16 @@ class Queue(Handle[_core.Queue]):
         """
         return self._core.pop_values(timeout)
 
+    def peek(self) -> Any:
+        """A copy of the oldest message, which stays.
+
+        Raises: `Empty`; `Closed` once it is closed and empty; `Busy` if another
+        thread is popping; `NotShareableError`; `ForkedError`.
+
+        Thread safety: any thread; one caller at a time.
+        """
+        return self._core.peek_values()
+
     def discard(self) -> bool:
         """Free the oldest message, also one that Python cannot have.
 

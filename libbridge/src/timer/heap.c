@@ -25,6 +25,10 @@ bool bridge__timer_heap_reserve(bridge__timer_heap *heap)
 void bridge__timer_heap_unreserve(bridge__timer_heap *heap)
 {
   heap->reserved--;
+  if (heap->count + heap->reserved == 0) {
+    bridge__free(heap->timers);
+    *heap = (bridge__timer_heap){.timers = NULL};
+  }
 }
 
 /* Places count from 1, so that the parent of one is the half of it. */

@@ -1,0 +1,205 @@
+"""What threads share beside messages: a number, a flag and a lock."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from . import core as _core
+from .handles import Handle, register
+from .options import choice, flag
+
+__all__ = ["Counter", "Flag", "Mutex", "Relation"]
+
+Relation = Literal[">=", "<=", "==", "!="]
+
+_RELATIONS: dict[str, int] = {
+    ">=": _core.AT_LEAST,
+    "<=": _core.AT_MOST,
+    "==": _core.EQUAL,
+    "!=": _core.NOT_EQUAL,
+}
+
+
+class Counter(Handle[_core.Counter]):
+    """A whole number of 64 bits that any thread may change in one step, and wait
+    for.
+
+    Thread safety: any thread.
+    """
+
+    __slots__ = ()
+    _kind = _core.HANDLE_COUNTER
+
+    def __init__(self, value: int = 0) -> None:
+        """Make a counter that begins with ``value``.
+
+        Raises: `OverflowError`, `TypeError`, `OutOfMemory`.
+        """
+        self._hold(_core.Counter(value))
+
+    @property
+    def value(self) -> int:
+        """The number."""
+        return self._core.get()
+
+    def set(self, value: int) -> int:
+        """Set the number.
+
+        Returns: what it was.
+
+        Raises: `OverflowError`, `TypeError`, `ForkedError`.
+        """
+        return self._core.set(value)
+
+    def add(self, change: int = 1) -> int:
+        """Add to the number.
+
+        Returns: what it is then.
+
+        Raises: `RangeError` if the sum has more than 64 bits, and then it stays as
+        it was; `OverflowError`, `TypeError`, `ForkedError`.
+        """
+        return self._core.add(change)
+
+    def exchange(self, expected: int, value: int) -> tuple[bool, int]:
+        """Set the number if it is what is expected.
+
+        Returns: whether it was, and what it was.
+
+        Raises: `OverflowError`, `TypeError`, `ForkedError`.
+        """
+        return self._core.exchange_value(expected, value)
+
+    def wait(
+        self, relation: Relation, value: int, timeout: float | None = None
+    ) -> int:
+        """Wait until the number stands to ``value`` as asked.  One that does so
+        only for a moment may be missed.
+
+        Parameters: ``timeout`` in seconds; None waits for ever, 0 asks.
+
+        Returns: the number that was found so.
+
+        Raises: `Timeout`, `InvalidError`, `OverflowError`, `TypeError`,
+        `ForkedError`.
+        """
+        return self._core.wait_for(
+            choice("a relation", relation, _RELATIONS), value, timeout
+        )
+
+    def __repr__(self) -> str:
+        return f"<bridge.Counter at {self.value}>"
+
+
+class Flag(Handle[_core.Flag]):
+    """Something that is so, or not yet; any number of threads wait until it is.
+
+    Thread safety: any thread.
+    """
+
+    __slots__ = ()
+    _kind = _core.HANDLE_FLAG
+
+    def __init__(self, set: bool = False) -> None:
+        """Make a flag.
+
+        Raises: `TypeError`, `OutOfMemory`.
+        """
+        self._hold(_core.Flag(flag("set", set)))
+
+    def set(self) -> None:
+        """Set the flag, and wake all who wait for it.  Twice is harmless.
+
+        Raises: `ForkedError`.
+        """
+        self._core.set()
+
+    def clear(self) -> None:
+        """Unset the flag.
+
+        Raises: `ForkedError`.
+        """
+        self._core.clear()
+
+    def is_set(self) -> bool:
+        """Whether the flag is set."""
+        return self._core.is_set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the flag is set; it stays set.
+
+        Parameters: ``timeout`` in seconds; None waits for ever, 0 asks.
+
+        Raises: `Timeout`, `InvalidError`, `ForkedError`.
+        """
+        self._core.wait_for(timeout)
+
+    def __repr__(self) -> str:
+        return f"<bridge.Flag, {'set' if self.is_set() else 'not set'}>"
+
+
+class Mutex(Handle[_core.Mutex]):
+    """A lock that threads of Python share with workers.
+
+    Its owner is the thread that locked it; or the worker, with all of its
+    coroutines.  The owner cannot lock it again.  A worker that ends gives back
+    what it still has, and the next owner is told.
+
+    Thread safety: any thread.
+    """
+
+    __slots__ = ()
+    _kind = _core.HANDLE_MUTEX
+
+    def __init__(self) -> None:
+        """Make a mutex that nobody has.
+
+        Raises: `OutOfMemory`.
+        """
+        self._hold(_core.Mutex())
+
+    def lock(self, timeout: float | None = None) -> bool:
+        """Lock the mutex, waiting until nobody has it.
+
+        Parameters: ``timeout`` in seconds; None waits for ever, 0 tries.
+
+        Returns: whether the owner before ended, or gave up, without unlocking it:
+        what it guards may be half done.
+
+        Raises: `Busy` if somebody has it and ``timeout`` is 0; `Timeout`;
+        `Deadlock` if this thread has it; `InvalidError`; `ForkedError`.
+        """
+        return self._core.lock_in(timeout)
+
+    def unlock(self) -> None:
+        """Unlock the mutex.
+
+        Raises: `InvalidError` if this thread does not have it; `ForkedError`.
+        """
+        self._core.unlock()
+
+    def abandon(self) -> None:
+        """Unlock the mutex, and let the next owner know that what it guards may be
+        half done.
+
+        Raises: as `unlock`.
+        """
+        self._core.abandon()
+
+    @property
+    def locked(self) -> bool:
+        """Whether anybody has the mutex."""
+        return self._core.locked()
+
+    def __enter__(self) -> bool:
+        return self.lock()
+
+    def __exit__(self, *details: object) -> None:
+        self.unlock()
+
+    def __repr__(self) -> str:
+        return f"<bridge.Mutex, {'locked' if self.locked else 'unlocked'}>"
+
+
+for _face in (Counter, Flag, Mutex):
+    register(_face)
