@@ -621,6 +621,6 @@ def test_limits_of_messages():
             state.run("return ...", list(range(20)))
         with pytest.raises(bridge.LimitError, match="message_limit"):
             state.run("return { ('x'):rep(1024) }")
-    for wrong in ({"depth_limit": 1001}, {"value_limit": 1}, {"message_limit": 1}):
+    for wrong in ({"depth_limit": 1001}, {"value_limit": 0}, {"message_limit": 2**31}):
         with pytest.raises(bridge.InvalidError):
             bridge.State(**wrong)

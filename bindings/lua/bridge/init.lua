@@ -185,6 +185,7 @@ end
 rules.full = one_of { "block", "fail", "drop_oldest" }
 rules.inbox_full = one_of { "block", "fail" }
 rules.priority = one_of { "idle", "low", "normal", "high" }
+rules.level = one_of { "cooperative", "prompt", "strict" }
 rules.ending = one_of { "sending", "receiving" }
 rules.clock = one_of { "steady", "wall" }
 rules.drive = one_of { "thread", "host" }
@@ -256,6 +257,8 @@ local worker_options = {
   stack_size = "size", drive = "drive", waker = "waker",
   inbox_items = "size", inbox_bytes = "size", inbox_full = "inbox_full",
   log = "queue", priority = "priority", affinity = "processors",
+  stop = "level", sandbox = "boolean", timeout = "seconds", cpu = "seconds",
+  call_timeout = "seconds", call_cpu = "seconds",
 }
 
 local limit_options = {
@@ -397,7 +400,9 @@ function bridge.worker(chunk, ...)
     options.value_limit or 0, options.message_limit or 0,
     options.binary_chunks or false,
     options.tracebacks ~= false, options.log, options.inbox_full or "block",
-    options.priority or "normal", mask(options.affinity), message)
+    options.priority or "normal", mask(options.affinity), options.stop,
+    options.sandbox or false, options.timeout, options.cpu,
+    options.call_timeout, options.call_cpu, message)
 end
 
 -- worker.name, worker.id: fields.
@@ -418,7 +423,9 @@ end
 -- worker:traceback([timeout]): where it is, as text: the script that runs, at its
 --   next safe point; or all its coroutines, while it waits.  A second, unless told.
 -- worker:pause(), resume(): true; nothing of it runs in between.
--- worker:stop(), cancel(): true.
+-- worker:stop(): true.  worker:cancel([level [, grace]]): true; the level is that of
+--   the worker if it is left out; after `grace` seconds, at once if it is left out,
+--   its scripts are stopped whatever they do, before that it gets an error.
 -- worker:phase(): "running", "serving", "stopping", "ended" or "lost".
 -- worker:timeout(): seconds until a worker that the host drives must be stepped;
 --   nil if it waits for nothing but its waker.

@@ -91,7 +91,7 @@ class Worker(Handle[_core.Worker]):
         and ``cpath`` are those of Lua's ``package``.  ``memory`` limits its
         values: bytes or ``"64MiB"``.  Of one message in or out, ``depth_limit``
         limits how deep its values are nested (at most 1000), ``value_limit`` how
-        many there are (16 or more), ``message_limit`` its bytes (256 or more).
+        many there are, ``message_limit`` its bytes.
         ``binary_chunks`` allows precompiled
         chunks, which can crash Lua.  ``tracebacks`` off makes errors cheaper.
         ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
@@ -128,6 +128,12 @@ class Worker(Handle[_core.Worker]):
                 None,
                 _core.QUEUE_BLOCK,
                 _core.PRIORITY_NORMAL,
+                0,
+                _core.STOP_DEFAULT,
+                False,
+                0,
+                0,
+                0,
                 0,
                 args,
             )
@@ -203,9 +209,9 @@ class Worker(Handle[_core.Worker]):
         self._core.stop()
 
     def cancel(self) -> None:
-        """Break every wait in the worker, now and later.  A script that computes
-        and never asks is not stopped by this.  Returns at once."""
-        self._core.cancel()
+        """Break every wait in the worker, now and later, and stop its scripts, also
+        those that only compute.  Returns at once."""
+        self._core.cancel(_core.STOP_DEFAULT, 0)
 
     def close(self, grace: float | None = 1.0) -> None:
         """End the worker: stop it; if it has not ended after ``grace`` seconds,

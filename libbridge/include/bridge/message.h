@@ -275,7 +275,7 @@ BRIDGE_API size_t bridge_message_slot_count(const bridge_message *message);
  * with BRIDGE_ELIMIT.
  *
  * @param message  the message
- * @param size     at least 256; 0 for BRIDGE_SIZE_MAX, which is the most
+ * @param size     bytes; 0 for BRIDGE_SIZE_MAX, which is the most
  * @return BRIDGE_OK; BRIDGE_EINVAL
  *
  * @threadsafety The owner's thread.

@@ -7,7 +7,8 @@
 
 #include <lauxlib.h>
 
-#include <string.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
 /* Their addresses are the keys in the registry. */
 static const char handles_key;
@@ -61,15 +62,12 @@ const char *bridge__wrong_limits(const bridge__value_limits *limits)
   if (limits->depth > BRIDGE_DEPTH_MAX) {
     return "depth_limit is at most 1000";
   }
-  if (limits->values > 0 && limits->values < BRIDGE__VALUES_LEAST) {
-    return "value_limit is at least 16";
-  }
-  if (limits->bytes > 0 && limits->bytes < BRIDGE__BYTES_LEAST) {
-    return "message_limit is at least 256";
-  }
   return limits->bytes > BRIDGE_SIZE_MAX ? "message_limit is at most 1 GiB"
                                          : NULL;
 }
+
+/* Whether any state of the process ever had limits: the others do not look. */
+static atomic_bool limits_used;
 
 /* What stands in the registry. */
 typedef struct limits {
@@ -83,6 +81,8 @@ static limits *find_limits(lua_State *L)
   limits *found = lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (found == NULL) {
+    /* relaxed: as above, it comes with the state */
+    atomic_store_explicit(&limits_used, true, memory_order_relaxed);
     found = lua_newuserdatauv(L, sizeof *found, 0);
     *found = (limits){{0, 0, 0}, {0, 0, 0}};
     lua_rawsetp(L, LUA_REGISTRYINDEX, &limits_key);
@@ -101,7 +101,10 @@ void bridge__set_limits(lua_State *L, const bridge__value_limits *given)
 
 const bridge__value_limits *bridge__get_limits(lua_State *L)
 {
-  return get_pointer(L, &limits_key);
+  /* relaxed: who made a state with limits has handed it over since */
+  return atomic_load_explicit(&limits_used, memory_order_relaxed)
+             ? get_pointer(L, &limits_key)
+             : NULL;
 }
 
 /* The lower one; 0 is none. */

@@ -76,6 +76,7 @@ typedef struct frame {
   int object; /* stack index of the table or function, or row of the plan */
   int top;
   bool in_value; /* MAP: the key is written, its value comes next */
+  bool begun;    /* MAP: the first pair is on the stack already */
   bool holes;    /* ARRAY: marked as one, nil is an element */
   lua_Integer at;
   lua_Integer count;    /* MAP: of no use */
@@ -253,6 +254,7 @@ static bridge_status push_frame(packer *p,
   f->object = object;
   f->top = lua_gettop(p->L);
   f->in_value = false;
+  f->begun = false;
   f->holes = false;
   f->at = 0;
   f->count = count;
@@ -331,7 +333,8 @@ static size_t count_keys(lua_State *L, int table)
   return count;
 }
 
-/* Whether a table is written as an array, and its count.
+/* Whether a table is written as an array, and its count.  If that is not known, the
+   first pair is pushed.
 
    A table with n keys that has something under each of 1 to n is one.  So it is
    enough to count the keys here: that there is no nil among the elements is seen
@@ -345,9 +348,8 @@ static bool as_array(packer *p, int index, size_t *count)
   if (border == 0 && p->depth < COUNTED_LATE) {
     lua_pushnil(p->L);
     bool empty = lua_next(p->L, index) == 0;
-    lua_pop(p->L, empty ? 0 : 2);
     *count = empty ? 0 : BRIDGE_COUNT_UNKNOWN;
-    return empty;
+    return empty; /* else the pair stays, to begin with */
   }
   *count = count_keys(p->L, index);
   return *count == border;
@@ -370,10 +372,17 @@ static bridge_status begin_map(packer *p, int index, size_t count)
   if (status == BRIDGE_OK) {
     status = begun(p, BRIDGE_TYPE_MAP, index, 0);
   }
-  if (status == BRIDGE_OK) {
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (count == BRIDGE_COUNT_UNKNOWN) {
+    frame *f = &p->frames[p->depth - 1];
+    f->top -= 2;
+    f->begun = true;
+  } else {
     lua_pushnil(p->L); /* the key before the first */
   }
-  return status;
+  return BRIDGE_OK;
 }
 
 static bridge_status begin_table(packer *p, int index)
@@ -831,30 +840,38 @@ static bridge_status next_elements(packer *p, frame *f)
   return status == BRIDGE_OK ? end(p) : status;
 }
 
-/* Keys and values, up to the first that is a container itself. */
+/* One that is on the stack, with its pair. */
+static bridge_status next_key_or_value(packer *p, frame *f)
+{
+  int index = f->top + (f->in_value ? 2 : 1);
+  f->in_value = !f->in_value;
+  if (++p->values > p->limits.values) {
+    return add_values(p, 0);
+  }
+  int type = lua_type(p->L, index);
+  return is_plain(type) ? pack_plain(p->L, index, type, p->message)
+                        : pack_value(p, index, type);
+}
+
+/* Keys and values, up to the first that is a container itself.  A key stays on the
+   stack for the one behind it. */
 static bridge_status next_in_map(packer *p, frame *f)
 {
   lua_State *L = p->L;
-  for (;;) {
-    int index = f->top + (f->in_value ? 2 : 1);
-    lua_settop(L, index); /* the key stays, for the one behind it */
-    if (!f->in_value && lua_next(L, f->object) == 0) {
+  size_t depth = p->depth;
+  bridge_status status = BRIDGE_OK;
+  lua_settop(L, f->top + (f->in_value || f->begun ? 2 : 1));
+  while (status == BRIDGE_OK && p->depth == depth) {
+    if (!f->in_value && !f->begun && lua_next(L, f->object) == 0) {
       return end(p);
     }
-    f->in_value = !f->in_value;
-    int type = lua_type(L, index);
-    bridge_status status = BRIDGE_OK;
-    if (++p->values > p->limits.values) {
-      return add_values(p, 0);
-    }
-    if (!is_plain(type)) {
-      return pack_value(p, index, type);
-    }
-    status = pack_plain(L, index, type, p->message);
-    if (status != BRIDGE_OK) {
-      return status;
+    f->begun = false;
+    status = next_key_or_value(p, f);
+    if (p->depth == depth && !f->in_value) { /* else the frame may be gone */
+      lua_settop(L, f->top + 1);
     }
   }
+  return status;
 }
 
 static bridge_status next_upvalue(packer *p, frame *f)
@@ -1292,13 +1309,6 @@ bridge_status bridge__pack(lua_State *L,
   return bridge__pack_as(L, first, count, message, "argument");
 }
 
-/* Few and short ones are within any limit. */
-static bool is_small(const bridge_message *message, int count)
-{
-  return (size_t)count <= BRIDGE__VALUES_LEAST &&
-         bridge_message_size(message) <= BRIDGE__BYTES_LEAST;
-}
-
 bridge_status bridge__pack_as(lua_State *L,
                               int first,
                               int count,
@@ -1313,7 +1323,7 @@ bridge_status bridge__pack_as(lua_State *L,
     status = pack_plain_ones(L, first, count, message, &done);
   }
   bool plain = status == BRIDGE_OK && done == count;
-  if (plain && is_small(message, count)) {
+  if (plain && bridge__get_limits(L) == NULL) {
     return BRIDGE_OK;
   }
   packer p;

@@ -36,15 +36,12 @@ typedef struct bridge__value_limits {
   size_t bytes;
 } bridge__value_limits;
 
-/* Below these no limit is looked at, nor can it be set. */
-#define BRIDGE__VALUES_LEAST ((size_t)16)
-#define BRIDGE__BYTES_LEAST  ((size_t)256)
-
 /* NULL if they are possible; else what is wrong. */
 const char *bridge__wrong_limits(const bridge__value_limits *limits);
 /* For good: a script can only lower them.  May raise. */
 void bridge__set_limits(lua_State *L, const bridge__value_limits *limits);
-/* NULL if there are none.  Neither raises nor allocates. */
+/* NULL if there are none, which takes no time where nobody has any.  Neither raises
+   nor allocates. */
 const bridge__value_limits *bridge__get_limits(lua_State *L);
 
 /* A function of Lua, limits([depth, values, bytes]): sets those of this state from

@@ -189,21 +189,15 @@ bridge_status bridge_message_create(bridge_message **out, size_t size_hint)
   return BRIDGE_OK;
 }
 
-/* Below it what fits into the block itself would be too long. */
-#define LEAST_LIMIT ((size_t)256)
-
-_Static_assert(LEAST_LIMIT >= BRIDGE__INLINE_SIZE,
-               "a limit is looked at when the message grows");
-
 bridge_status bridge_message_set_limit(bridge_message *message, size_t size)
 {
-  if (message == NULL || (size > 0 && size < LEAST_LIMIT) ||
-      size > BRIDGE_SIZE_MAX) {
+  if (message == NULL || size > BRIDGE_SIZE_MAX) {
     return BRIDGE_EINVAL;
   }
   message->limit = size == 0 ? BRIDGE_SIZE_MAX : size;
   if (message->capacity > message->limit) {
-    /* What there is beyond is not used any more. */
+    /* What there is beyond is not used any more: that it is asked for makes the
+       limit looked at. */
     message->capacity =
         message->size > message->limit ? message->size : message->limit;
   }
