@@ -449,17 +449,22 @@ def load_topic(folder, name):
     spec.loader.exec_module(module)
     for row in module.ROWS:
         rows.check(row)
-    return list(module.ROWS), dict(getattr(module, "PEERS", {}))
+    short = set(getattr(module, "SHORT", ()))
+    unknown = short - {row.what for row in module.ROWS}
+    if unknown:
+        raise ValueError(f"{name}: SHORT names no row: {', '.join(sorted(unknown))}")
+    return list(module.ROWS), dict(getattr(module, "PEERS", {})), short
 
 
 def chosen(folder, names, only):
-    """The rows to measure, and all peers of their topics."""
-    wanted, peers = [], {}
+    """The rows to measure, all peers of their topics, and the rows of a short table."""
+    wanted, peers, short = [], {}, set()
     for name in names:
-        found, its_peers = load_topic(folder, name)
+        found, its_peers, its_short = load_topic(folder, name)
         wanted += [row for row in found if only.lower() in row.what.lower()]
         peers.update(its_peers)
-    return wanted, peers
+        short |= its_short
+    return wanted, peers, short
 
 
 def measure_all(wanted, rounds, setting, measured):
@@ -542,7 +547,7 @@ def arguments(argv):
     both = (options.markdown, options.readme)
     if all(both) and both[0].resolve() == both[1].resolve():
         parser.error("--markdown and --readme are one file")
-    options.wanted, options.peers = chosen(options.folder, options.topics, options.only)
+    options.wanted, options.peers, options.short = chosen(options.folder, options.topics, options.only)
     if not options.wanted:
         parser.error(f"there is no row with '{options.only}' in its name")
     if options.build is None and not options.list:
@@ -579,8 +584,9 @@ def write(options, measured, head):
         options.markdown.write_text(text + "\n", encoding="utf-8")
     if options.readme:
         text = options.readme.read_text(encoding="utf-8")
-        short = short_table(apart(measured)[0])
-        new = "\n".join([*(f"- {line}" for line in head), "", short])
+        some = [one for one in apart(measured)[0] if one[0].what in options.short]
+        first = f"- {summary(measured)[0]} These are some."
+        new = "\n".join([*(f"- {line}" for line in head), first, "", short_table(some)])
         options.readme.write_text(put_between_marks(text, new), encoding="utf-8")
 
 

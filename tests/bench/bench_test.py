@@ -143,9 +143,17 @@ class Check(unittest.TestCase):
         folder = bench.FOLDER / "topics"
         names = bench.topic_names(folder)
         self.assertTrue({"queue", "wake"} <= set(names))
-        wanted, _ = bench.chosen(folder, names, "")
+        wanted, _, short = bench.chosen(folder, names, "")
         titles = [found.what for found in wanted]
         self.assertEqual(len(titles), len(set(titles)), "two rows with one name")
+        self.assertTrue(short <= set(titles))
+
+    def test_a_short_table_names_rows_that_there_are(self):
+        with tempfile.TemporaryDirectory() as folder:
+            topic = pathlib.Path(folder) / "topic.py"
+            topic.write_text('ROWS = []\nSHORT = ("a row",)\n', encoding="utf-8")
+            with self.assertRaisesRegex(ValueError, "no row: a row"):
+                bench.chosen(pathlib.Path(folder), ["topic"], "")
 
 
 class Show(unittest.TestCase):
@@ -275,6 +283,18 @@ ROWS = [Row("the row", "ns", "less", run("print(5)"),
                 status = bench.main([*argv, *words])
             text = file.read_text(encoding="utf-8") if file.exists() else ""
         return status, out.getvalue(), err.getvalue(), text
+
+    def test_a_readme_gets_some_of_the_rows(self):
+        other = 'ROWS.append(Row("other", "ns", "less", run("print(1)")))\n'
+        with tempfile.TemporaryDirectory() as folder:
+            readme = pathlib.Path(folder) / "README.md"
+            readme.write_text("\n".join(bench.MARKS) + "\n", encoding="utf-8")
+            topic = self.TOPIC.format(peer="print(9)") + other + 'SHORT = ("other",)\n'
+            self.run_main("", "--readme", str(readme), topic=topic)
+            text = readme.read_text(encoding="utf-8")
+        self.assertIn("- 0 of 1 aims met. These are some.\n", text)
+        self.assertIn("| other | 1.00 ns |", text)
+        self.assertNotIn("the row", text)
 
     def test_a_missed_aim_fails_nothing(self):
         status, out, err, text = self.run_main("print(9)")

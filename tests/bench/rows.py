@@ -1,7 +1,8 @@
 """What a topic of the benchmark is made of.
 
-A topic is a file in topics/ that holds ROWS, a list of Row and of Line; and, if it
-has peers, PEERS: what each is called, and the Debian package that brings it.
+A topic is a file in topics/ that holds ROWS, a list of Row and of Line; if it has
+peers, PEERS: what each is called, and the Debian package that brings it; and SHORT:
+what those rows are called that also go into a README.
 """
 
 from __future__ import annotations

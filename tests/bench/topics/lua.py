@@ -84,3 +84,10 @@ ROWS = [
     call("request and answer, on one core", "integer", 1, Aim("<=", 5), "0", True),
     call("request and answer, 64 at a time", "integer", 64, None),
 ]
+
+SHORT = (
+    "Lua to Lua: tables of 10 fields, 1 producer",
+    "Lua to Lua: buffers of 16 MiB",
+    "Lua to Lua: request and answer, both running",
+    "Lua to Lua: request and answer, 64 at a time",
+)

@@ -114,3 +114,8 @@ ROWS = [
         aim=Aim(">=", 1.0),
     ),
 ]
+
+SHORT = (
+    "Python: call of a Lua function",
+    "Python: integers into asyncio, async for",
+)

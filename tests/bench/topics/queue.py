@@ -187,3 +187,10 @@ ROWS = [
     ),
     *map(crowd, (8, 32)),
 ]
+
+SHORT = (
+    "queue: 1 producer",
+    "queue: 4 producers",
+    "queue, pop 256 at once: 4 producers",
+    "queue: push and pop, one thread",
+)

@@ -138,3 +138,11 @@ ROWS = [
         aim=Aim("<=", 45),
     ),
 ]
+
+SHORT = (
+    "state: all libraries, made and closed",
+    "worker: made, its chunk run, joined",
+    "worker: a call that fails, with traceback: what it takes more",
+    "10,000 workers alive: to make each",
+    "10,000 workers alive: memory of each",
+)

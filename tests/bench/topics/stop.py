@@ -70,3 +70,9 @@ ROWS = [
     ),
     *map(attack, ATTACKS),
 ]
+
+SHORT = (
+    "stop: never stopped, prompt: fib(26)",
+    "stop: never stopped, prompt: a resume and a yield",
+    "stop: from the cancel of a loop to the return of its run",
+)

@@ -114,3 +114,9 @@ ROWS = [
         baselines=loops("trip", cores="0"),
     ),
 ]
+
+SHORT = (
+    "wake: system calls per message under load, pop waits",
+    "wake: round trip, both running",
+    "wake: one way, receiver asleep",
+)
