@@ -463,7 +463,9 @@ TEST(Log, AChangeWaitsForThoseWhoAreInTheOldLogger)
       }
     });
   }
-  first.alive = true;
+  while (said.load() == 0) {
+    std::this_thread::yield();
+  }
   for (int i = 0; i < 200; i++) {
     Alive next;
     ASSERT_STATUS(bridge_set_logger(look_alive, &next), BRIDGE_OK);
@@ -474,7 +476,6 @@ TEST(Log, AChangeWaitsForThoseWhoAreInTheOldLogger)
   for (std::thread &speaker : speakers) {
     speaker.join();
   }
-  EXPECT_GT(said.load(), 0);
   EXPECT_STATUS(bridge_set_logger(nullptr, nullptr), BRIDGE_OK);
 }
 

@@ -73,6 +73,15 @@ static void keep(bridge__warning *warning, const char *text)
   warning->size += size;
 }
 
+static void tell_warning(bridge_worker *worker)
+{
+  static const char lost[] = "(there was no memory for a warning)";
+  const bridge__warning *warning = &worker->warning;
+  bool kept = warning->text != NULL;
+  bridge__log(&worker->log, BRIDGE_LOG_WARNING, kept ? warning->text : lost,
+              kept ? warning->size : sizeof lost - 1, NULL);
+}
+
 /* The pieces of a line come one by one. */
 static void warn(void *user, const char *text, int to_be_continued)
 {
@@ -89,8 +98,7 @@ static void warn(void *user, const char *text, int to_be_continued)
   }
   warning->begun = to_be_continued != 0;
   if (!warning->begun && !warning->off) {
-    bridge__log(&worker->log, BRIDGE_LOG_WARNING, warning->text, warning->size,
-                NULL);
+    tell_warning(worker);
   }
   if (!warning->begun) {
     warning->size = 0;
