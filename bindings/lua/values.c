@@ -111,6 +111,7 @@ static bool unpack_light(lua_State *L,
   size_t values = bridge_message_count(message);
   bridge_reader reader;
   if (values > MOST || bridge_message_size(message) > values * WIDTH ||
+      bridge__get_limits(L) != NULL ||
       bridge_reader_init(&reader, message) != BRIDGE_OK) {
     return false;
   }
