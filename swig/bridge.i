@@ -94,6 +94,11 @@
 %constant int DRIVE_THREAD = BRIDGE_DRIVE_THREAD;
 %constant int DRIVE_HOST = BRIDGE_DRIVE_HOST;
 
+%constant int STOP_DEFAULT = BRIDGE_STOP_DEFAULT;
+%constant int STOP_COOPERATIVE = BRIDGE_STOP_COOPERATIVE;
+%constant int STOP_PROMPT = BRIDGE_STOP_PROMPT;
+%constant int STOP_STRICT = BRIDGE_STOP_STRICT;
+
 %constant int WORKER_RUNNING = BRIDGE_WORKER_RUNNING;
 %constant int WORKER_SERVING = BRIDGE_WORKER_SERVING;
 %constant int WORKER_STOPPING = BRIDGE_WORKER_STOPPING;
@@ -478,6 +483,12 @@ struct bridge_worker {};
                 int inbox_full,
                 int priority,
                 uint64_t affinity,
+                int level,
+                bool sandbox,
+                int life_ms,
+                int life_cpu_ms,
+                int request_ms,
+                int request_cpu_ms,
                 bridge_message **arguments,
                 bridge_error **error,
                 bridge_status *failure)
@@ -494,6 +505,8 @@ struct bridge_worker {};
     state.message_limit = message_limit;
     state.binary_chunks = binary_chunks;
     state.tracebacks = tracebacks;
+    state.stop = (bridge_stop_level)level;
+    state.sandbox = sandbox;
 
     bridge_worker_options options;
     bridge_worker_options_init(&options);
@@ -511,6 +524,8 @@ struct bridge_worker {};
     options.inbox_full = (bridge_queue_policy)inbox_full;
     options.priority = (bridge_priority)priority;
     options.affinity = affinity;
+    options.life = (bridge_limits){life_ms, life_cpu_ms};
+    options.request = (bridge_limits){request_ms, request_cpu_ms};
     options.state = &state;
 
     bridge_worker *worker = NULL;
@@ -567,7 +582,7 @@ struct bridge_worker {};
   bridge_status pause();
   bridge_status resume();
   bridge_status stop();
-  bridge_status cancel();
+  bridge_status cancel(int level, int cancel_grace_ms);
   bridge_status close(int grace_ms);
 
   bridge_status step(size_t budget);

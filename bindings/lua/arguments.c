@@ -13,6 +13,8 @@ const char *const bridge__face_log_levels[] = {"debug", "info", "warning",
                                                "error", NULL};
 const char *const bridge__face_priorities[] = {"idle", "low", "normal", "high",
                                                NULL};
+const char *const bridge__face_levels[] = {"cooperative", "prompt", "strict",
+                                           NULL};
 const char *const bridge__face_ends[] = {"sending", "receiving", NULL};
 const char *const bridge__face_drives[] = {"thread", "host", NULL};
 const char *const bridge__face_phases[] = {"running", "serving", "stopping",

@@ -81,6 +81,7 @@ extern const char *const bridge__face_waker_kinds[];
 extern const char *const bridge__face_policies[];
 extern const char *const bridge__face_drives[];
 extern const char *const bridge__face_ends[];
+extern const char *const bridge__face_levels[];
 extern const char *const bridge__face_phases[];
 extern const char *const bridge__face_log_levels[];
 extern const char *const bridge__face_priorities[];

@@ -211,7 +211,7 @@ static int give(lua_State *L)
 static void drop_unseen(bridge_handle_kind kind, void *handle)
 {
   if (kind == BRIDGE_HANDLE_WORKER) {
-    bridge_worker_cancel(handle);
+    bridge_worker_cancel(handle, BRIDGE_STOP_DEFAULT, 0);
   }
   release(kind, handle);
 }

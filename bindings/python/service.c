@@ -318,20 +318,20 @@ static bridge_status close_threaded(bridge_worker *worker,
                                     int64_t grace_ms,
                                     bool *interrupted)
 {
-  typedef bridge_status stage(bridge_worker * worker);
-  stage *const stages[] = {bridge_worker_stop, bridge_worker_cancel};
-  bridge_status status = BRIDGE_OK;
-
-  for (size_t i = 0; i < 2; i++) {
-    status = stages[i](worker);
-    if (status == BRIDGE_OK) {
-      status = bridge__py_wait(end_step, worker, grace_ms, interrupted);
+  bridge_status status = bridge_worker_stop(worker);
+  for (int i = 0; i < 2 && status == BRIDGE_OK; i++) {
+    if (i == 1) {
+      int half = grace_ms / 2 > INT_MAX ? INT_MAX : (int)(grace_ms / 2);
+      bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, half < 0 ? 0 : half);
     }
+    status = bridge__py_wait(end_step, worker, grace_ms, interrupted);
     if (*interrupted || status != BRIDGE_ETIMEDOUT) {
-      break;
+      return status;
     }
+    status = BRIDGE_OK;
   }
-  return status;
+  /* Its time is over: it is given up. */
+  return status == BRIDGE_OK ? bridge_worker_close(worker, 0) : status;
 }
 
 /* Closing a worker of which we are the host runs Lua, so it is done on a thread
@@ -398,7 +398,8 @@ static bridge_status close_driven(bridge_worker *worker,
   }
   status = bridge__py_wait(closed_step, thread, -1, interrupted);
   if (*interrupted) {
-    bridge_worker_cancel(worker); /* the thread is done the sooner */
+    /* The thread is done the sooner. */
+    bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0);
   } else if (status == BRIDGE_OK) {
     status = self->status;
   }

@@ -368,7 +368,7 @@ static void end(scan *job)
 {
   signal(SIGINT, SIG_DFL);
   for (size_t i = 0; i < job->count; i++) {
-    bridge_worker_cancel(job->workers[i]);
+    bridge_worker_cancel(job->workers[i], BRIDGE_STOP_DEFAULT, 0);
   }
   for (size_t i = 0; i < job->count; i++) {
     well(bridge_worker_close(job->workers[i], GRACE_MS), NULL, "close");

@@ -203,7 +203,7 @@ int unrefused(World &w)
       bridge_worker_request(w.worker, &m, -1, w.queue, 1),
       bridge_worker_join(w.worker, -1, nullptr, nullptr),
       bridge_worker_stop(w.worker),
-      bridge_worker_cancel(w.worker),
+      bridge_worker_cancel(w.worker, BRIDGE_STOP_DEFAULT, 0),
       bridge_worker_close(w.worker, -1),
       bridge_worker_step(w.hosted, 0),
       bridge_worker_close(w.hosted, -1),

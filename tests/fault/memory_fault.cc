@@ -1263,7 +1263,7 @@ public:
         asked += status == BRIDGE_OK;
       }
     }
-    EXPECT_STATUS(bridge_worker_cancel(worker), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0), BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_stop(worker), BRIDGE_OK);
     for (int i = 0; i < asked; i++) {
       Held<bridge_message> answer;
@@ -1279,6 +1279,100 @@ private:
     local bridge = require "bridge"
     bridge.serve { never = function() bridge.sleep(1e6) end }
   )lua";
+};
+
+/* What is told, and to whom. */
+class Diary : public Scene
+{
+public:
+  ~Diary() override
+  {
+    EXPECT_STATUS(bridge_set_logger(nullptr, nullptr), BRIDGE_OK);
+    EXPECT_STATUS(bridge_set_log_level(BRIDGE_LOG_INFO), BRIDGE_OK);
+  }
+
+  bridge_status play() override
+  {
+    Held<bridge_queue> queue;
+    TRY(bridge_queue_create(queue.out(), nullptr));
+    TRY(bridge_set_logger(ignore, nullptr));
+    EXPECT_STATUS(bridge_log(BRIDGE_LOG_ERROR, "heard", 5), BRIDGE_OK);
+    TRY(bridge_set_log_queue(queue));
+    EXPECT_STATUS(bridge_set_log_level(BRIDGE_LOG_DEBUG), BRIDGE_OK);
+    EXPECT_STREQ(bridge_log_level_name(BRIDGE_LOG_DEBUG), "debug");
+    EXPECT_STATUS(bridge_log(BRIDGE_LOG_DEBUG, "read", 4), BRIDGE_OK);
+    Held<bridge_message> record;
+    bridge_status status = bridge_queue_pop(queue, record.out(), 0);
+    return status == BRIDGE_EEMPTY ? BRIDGE_ENOMEM : status;
+  }
+
+private:
+  static void ignore(const bridge_log_record *record, void *)
+  {
+    EXPECT_EQ(bridge_error_cause(record->error), nullptr);
+    EXPECT_STREQ(bridge_error_caller(record->error), "");
+  }
+};
+
+/* Seen, held, and driven as a coroutine. */
+class Watched : public WithService
+{
+public:
+  ~Watched() override
+  {
+    EXPECT_STATUS(bridge_set_watchdog(0), BRIDGE_OK);
+  }
+
+  bridge_status play() override
+  {
+    look();
+    Held<bridge_error> where;
+    TRY(bridge_worker_traceback(worker, kLong, where.out()));
+    EXPECT_STATUS(bridge_worker_pause(worker), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_resume(worker), BRIDGE_OK);
+    TRY(bridge_set_watchdog(1000000));
+    return yield();
+  }
+
+private:
+  void look()
+  {
+    size_t count = 0;
+    bridge_worker *found[4];
+    EXPECT_STATUS(bridge_workers(found, 4, &count), BRIDGE_OK);
+    for (size_t i = 0; i < count && i < 4; i++) {
+      bridge_worker_release(found[i]);
+    }
+    EXPECT_GE(count, 1u);
+    bridge_worker *named = bridge_worker_find(bridge_worker_name(worker));
+    bridge_worker *numbered = bridge_worker_find_id(bridge_worker_id(worker));
+    EXPECT_EQ(named, numbered);
+    bridge_worker_release(named);
+    bridge_worker_release(numbered);
+    bridge_worker_info info;
+    bridge_worker_info_init(&info);
+    EXPECT_STATUS(bridge_worker_look(worker, &info), BRIDGE_OK);
+  }
+
+  bridge_status yield()
+  {
+    bridge_worker_options options;
+    bridge_worker_options_init(&options);
+    options.drive = BRIDGE_DRIVE_HOST;
+    options.source = "require 'bridge'.yield(1, 2) "
+                     "require 'bridge'.on_exit(function() end)";
+    Held<bridge_worker> generator;
+    Held<bridge_error> error;
+    Held<bridge_message> values;
+    TRY(bridge_worker_create(generator.out(), &options, nullptr, error.out()));
+    bridge_status status = bridge_worker_next(generator, nullptr, kLong,
+                                              values.out(), error.out());
+    if (status != BRIDGE_ECLOSED) {
+      return judge(status, error);
+    }
+    error.drop();
+    return judge(bridge_worker_join(generator, 0, nullptr, error.out()), error);
+  }
 };
 
 /* What has nothing to fail. */
@@ -1332,6 +1426,7 @@ const Entry kEntries[] = {
     entry<Calls>("Calls"),       entry<Requests>("Requests"),
     entry<Relays>("Relays", 3),  entry<Stepped>("Stepped"),
     entry<Ends>("Ends", 23),     entry<Rest>("Rest"),
+    entry<Diary>("Diary"),       entry<Watched>("Watched", 3),
 };
 
 class OutOfMemory : public testing::TestWithParam<Entry>

@@ -89,12 +89,12 @@ TEST(WorkerStress, EveryRequestIsAnsweredOnceWhileTheWorkerEnds)
       });
     }
     if (round % 3 == 0) {
-      bridge_worker_cancel(worker.get());
+      bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0);
     } else if (round % 3 == 1) {
       bridge_worker_close(worker.get(), 0);
     } else {
       bridge_worker_stop(worker.get());
-      bridge_worker_cancel(worker.get());
+      bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0);
     }
     for (std::thread &asker : askers) {
       asker.join();

@@ -397,7 +397,8 @@ TEST(Worker, GivesEachFailureOfACallAStatusOfItsOwn)
   std::string answer;
   EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
 
-  EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
   EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), nullptr), BRIDGE_EDEAD);
 }
@@ -913,7 +914,8 @@ TEST(Worker, CleansUpInPeaceWhenCancelled)
             "out:push(n) end}) ready:push(1) bridge.sleep(1e6)",
             message(ready.get(), out.get()));
   EXPECT_EQ(pop(ready.get()), "1");
-  EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, kSoon),
+                BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
                 BRIDGE_ECANCELLED);
   EXPECT_EQ(pop(out.get()), "100000");
@@ -948,11 +950,14 @@ TEST(Worker, CancelsEveryWait)
     bridge_message *signal = nullptr;
     ASSERT_STATUS(bridge_queue_pop(ready, &signal, kSoon), BRIDGE_OK);
     bridge_message_release(signal);
-    EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
-    EXPECT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
                   BRIDGE_ECANCELLED);
-    EXPECT_STATUS(bridge_worker_cancel(other.get()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(other.get(), BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_close(other.get(), kSoon), BRIDGE_OK);
   }
 }
@@ -970,7 +975,8 @@ TEST(Worker, CancelAnswersTheRequestsInIt)
     ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 0),
                   BRIDGE_OK);
   }
-  ASSERT_STATUS(bridge_worker_cancel(worker.get()), BRIDGE_OK);
+  ASSERT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
   for (int i = 0; i < 10; i++) {
     bridge_message *reply = nullptr;
     ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
@@ -996,19 +1002,74 @@ TEST(Worker, CloseCancelsWhatDoesNotStop)
 
 TEST(Worker, CloseGivesUpOnAScriptThatRefuses)
 {
-  bridge_queue *gate = nullptr;
-  ASSERT_STATUS(bridge_queue_create(&gate, nullptr), BRIDGE_OK);
-  Owned<bridge_queue> owner(gate);
-  auto worker = start("local gate = ... while #gate == 0 do end return 'end'",
-                      message(gate));
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_ETIMEDOUT);
-  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
-                BRIDGE_ETIMEDOUT);
+  auto gate = queue();
+  Options options("local gate = ... while #gate == 0 do end return 'end'");
+  options.state.stop = BRIDGE_STOP_COOPERATIVE;
+  auto worker = start(options, message(gate.get()));
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_ELOST);
+  EXPECT_EQ(bridge_worker_phase_of(worker.get()), BRIDGE_WORKER_LOST);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), -1, nullptr, nullptr),
+                BRIDGE_ELOST);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 1), BRIDGE_ELOST);
+  bridge_message *request = message("any");
+  EXPECT_STATUS(
+      bridge_worker_call(worker.get(), &request, -1, nullptr, nullptr),
+      BRIDGE_ELOST);
+  bridge_message_release(request);
   bridge_message *open = message(1);
-  ASSERT_STATUS(bridge_queue_push(gate, &open), BRIDGE_OK);
-  std::string results;
-  EXPECT_STATUS(finish(worker.get(), &results, nullptr), BRIDGE_OK);
-  EXPECT_EQ(results, "'end'");
+  ASSERT_STATUS(bridge_queue_push(gate.get(), &open), BRIDGE_OK);
+  for (int i = 0;
+       i < kSoon && bridge_worker_phase_of(worker.get()) != BRIDGE_WORKER_ENDED;
+       i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+}
+
+TEST(Worker, ThatIsLostAnswersAllThatWait)
+{
+  auto gate = queue();
+  auto answers = queue();
+  Options options(
+      "local bridge = require 'bridge' local gate = ... "
+      "bridge.serve { sleep = function() bridge.sleep(1e6) end,"
+      "  stuck = function() gate:push(1) while #gate < 2 do end end }");
+  options.state.stop = BRIDGE_STOP_COOPERATIVE;
+  auto worker = start(options, message(gate.get()));
+  bridge_message *request = message("sleep");
+  ASSERT_STATUS(
+      bridge_worker_request(worker.get(), &request, -1, answers.get(), 1),
+      BRIDGE_OK);
+  bridge_status called = BRIDGE_OK;
+  std::thread caller([&] {
+    bridge_message *stuck = message("stuck");
+    called = bridge_worker_call(worker.get(), &stuck, -1, nullptr, nullptr);
+  });
+  EXPECT_EQ(pop(gate.get()), "1"); /* it is stuck */
+  request = message("sleep");
+  ASSERT_STATUS(
+      bridge_worker_request(worker.get(), &request, -1, answers.get(), 2),
+      BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 5), BRIDGE_ELOST);
+  caller.join();
+  EXPECT_STATUS(called, BRIDGE_ELOST);
+  for (int i = 0; i < 2; i++) {
+    bridge_message *answer = nullptr;
+    ASSERT_STATUS(bridge_queue_pop(answers.get(), &answer, kSoon), BRIDGE_OK);
+    EXPECT_STATUS(bridge_answer_error(answer, nullptr), BRIDGE_ELOST);
+    bridge_message_release(answer);
+  }
+  for (int i = 0; i < 2; i++) {
+    bridge_message *open = message(1);
+    ASSERT_STATUS(bridge_queue_push(gate.get(), &open), BRIDGE_OK);
+  }
+  for (int i = 0;
+       i < kSoon && bridge_worker_phase_of(worker.get()) != BRIDGE_WORKER_ENDED;
+       i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(bridge_worker_phase_of(worker.get()), BRIDGE_WORKER_ENDED);
 }
 
 TEST(Worker, RunsOnWhenItsHandleIsDropped)
@@ -1066,7 +1127,8 @@ TEST(Worker, TakesNullHandles)
   EXPECT_STATUS(bridge_worker_join(nullptr, 0, nullptr, nullptr),
                 BRIDGE_EINVAL);
   EXPECT_STATUS(bridge_worker_stop(nullptr), BRIDGE_EINVAL);
-  EXPECT_STATUS(bridge_worker_cancel(nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_cancel(nullptr, BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_EINVAL);
   EXPECT_STATUS(bridge_worker_close(nullptr, 0), BRIDGE_EINVAL);
   EXPECT_STATUS(bridge_worker_step(nullptr, 0), BRIDGE_EINVAL);
   int timeout = 0;
@@ -1381,7 +1443,8 @@ TEST(Worker, BelongsToTheProcessThatMadeIt)
         bridge_worker_join(worker.get(), 0, nullptr, nullptr) ==
             BRIDGE_EFORKED &&
         bridge_worker_stop(worker.get()) == BRIDGE_EFORKED &&
-        bridge_worker_cancel(worker.get()) == BRIDGE_EFORKED &&
+        bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0) ==
+            BRIDGE_EFORKED &&
         bridge_worker_close(worker.get(), 0) == BRIDGE_EFORKED;
     bridge_message_release(request);
     worker.reset();

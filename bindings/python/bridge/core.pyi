@@ -29,6 +29,10 @@ TIMER_WALL: Final[int]
 DRIVE_THREAD: Final[int]
 DRIVE_HOST: Final[int]
 
+STOP_DEFAULT: Final[int]
+STOP_COOPERATIVE: Final[int]
+STOP_PROMPT: Final[int]
+STOP_STRICT: Final[int]
 WORKER_RUNNING: Final[int]
 WORKER_SERVING: Final[int]
 WORKER_STOPPING: Final[int]
@@ -242,6 +246,12 @@ class Worker:
         inbox_full: int,
         priority: int,
         affinity: int,
+        level: int,
+        sandbox: bool,
+        life_ms: int,
+        life_cpu_ms: int,
+        request_ms: int,
+        request_cpu_ms: int,
         arguments: tuple[object, ...],
     ) -> None: ...
     def call_values(
@@ -255,7 +265,7 @@ class Worker:
     ) -> None: ...
     def join_values(self, timeout: float | None) -> Any: ...
     def stop(self) -> None: ...
-    def cancel(self) -> None: ...
+    def cancel(self, level: int, cancel_grace_ms: int) -> None: ...
     def close_in(self, grace: float | None) -> None: ...
     def step_once(self, budget: int) -> bool: ...
     def timeout(self) -> int: ...

@@ -497,7 +497,9 @@ BRIDGE_API bridge_status bridge_worker_resume(bridge_worker *worker);
  * @param[out] error    what the chunk raised; may be NULL
  * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK from the worker itself;
  *         BRIDGE_ESCRIPT, BRIDGE_ENOMEM, BRIDGE_ETYPE or BRIDGE_ECANCELLED as
- *         the chunk ended; BRIDGE_EUNSUPPORTED for waiting for a host's worker
+ *         the chunk ended, BRIDGE_ETIMEDOUT also if it was stopped by a limit;
+ *         BRIDGE_ELOST if its thread was given up; BRIDGE_EUNSUPPORTED for waiting
+ *         for a host's worker
  *         that has not ended (it needs steps); BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
@@ -520,34 +522,48 @@ BRIDGE_API bridge_status bridge_worker_join(bridge_worker *worker,
 BRIDGE_API bridge_status bridge_worker_stop(bridge_worker *worker);
 
 /**
- * Cancel what the worker does: every wait in it ends with BRIDGE_ECANCELLED, now
- * and later, `bridge.cancelled()` is true, and requests without an answer get
- * one that says so.  A script that computes and never asks is not stopped by
- * this.
+ * Cancel what the worker does, now and later: every wait in it ends with
+ * BRIDGE_ECANCELLED, `bridge.cancelled()` is true, and requests without an answer get
+ * one that says so.  At the cooperative level that is all, and a script that computes
+ * and never asks goes on.
  *
- * @param worker  the worker
- * @return BRIDGE_OK, also if it has ended; BRIDGE_EINVAL; BRIDGE_EFORKED
+ * Else its scripts are stopped hard, whatever they catch and wherever they loop in
+ * Lua.  With a grace that comes so much later, and before it the one that runs gets
+ * one ordinary error "cancelled", at its next instruction that is not protected by an
+ * xpcall with a handler written in Lua: it may catch it to clean up.
+ *
+ * @param worker    the worker
+ * @param level     BRIDGE_STOP_DEFAULT for its state's own; a higher one than that is
+ *                  the state's own
+ * @param grace_ms  milliseconds; 0 for none
+ * @return BRIDGE_OK, also if it has ended; BRIDGE_EFORKED; BRIDGE_ENOMEM and
+ *         BRIDGE_ESYSTEM if nobody can see to it that it stops: then it may;
+ *         BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */
-BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker);
+BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker,
+                                              bridge_stop_level level,
+                                              int grace_ms);
 
 /**
- * End the worker in stages: stop it; if it has not ended after @p grace_ms,
- * cancel it; if it has not ended after the same time again, give up.
+ * End the worker in stages: stop it; if it has not ended after @p grace_ms, cancel
+ * it, with half of the same time as the grace; if it has not ended after the same
+ * time again, give its thread up: what it was asked is answered by BRIDGE_ELOST, and
+ * its phase is BRIDGE_WORKER_LOST.  If the thread comes back after all, the worker
+ * ends as one that was cancelled.
  *
  * A worker that the host drives is stepped here, and then ended wherever it is, as
- * nobody else runs it.  Cancelled, also a script that only computes fails; what
- * keeps this call is a C function, finalizer or error handler that does not return,
- * and a script that computes in a coroutine it made before, or that takes its debug
- * hook away.
+ * nobody else runs it; what keeps this call is a script that nothing stops: a C
+ * function, finalizer or hook that does not return.
  *
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000
- * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ETIMEDOUT if it
- *         refuses: it is left running; BRIDGE_ECANCELLED if the calling worker is
- *         cancelled; BRIDGE_EDEADLOCK from the worker itself,
- *         which has been asked to stop; BRIDGE_EFORKED; BRIDGE_EINVAL
+ * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ELOST if it
+ *         refuses; BRIDGE_ETIMEDOUT if another thread steps it and does not return;
+ *         BRIDGE_ECANCELLED if the calling worker is cancelled; BRIDGE_EDEADLOCK from
+ *         the worker itself, which has been asked to stop; BRIDGE_EFORKED;
+ *         BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */

@@ -85,6 +85,12 @@ static unsigned requests_of(const bridge__guard *guard)
   return atomic_load_explicit(&guard->requests, memory_order_seq_cst);
 }
 
+static void take_back(bridge__guard *guard, unsigned bits)
+{
+  /* seq_cst: see the top of guard.h. */
+  atomic_fetch_and_explicit(&guard->requests, ~bits, memory_order_seq_cst);
+}
+
 lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L)
 {
   /* Both relaxed: only this thread and its kicks touch it.  The fence lets a kick
@@ -353,10 +359,14 @@ static void drop_requests(bridge__guard *guard)
 {
   unsigned requests = requests_of(guard);
   if ((requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_PREEMPT)) != 0) {
-    /* seq_cst: a slice that begins later looks at its leash after this. */
-    atomic_fetch_and_explicit(
-        &guard->requests, ~(unsigned)(BRIDGE__ASK_STOP | BRIDGE__ASK_PREEMPT),
-        memory_order_seq_cst);
+    take_back(guard, BRIDGE__ASK_STOP | BRIDGE__ASK_PREEMPT);
+  }
+  if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
+    bridge__runners_lock();
+    if (guard->careful) {
+      take_back(guard, BRIDGE__ASK_INTERRUPT); /* it was for this one */
+    }
+    bridge__runners_unlock();
   }
   if ((requests & BRIDGE__ASK_VISIT) != 0) {
     dismiss_visits(guard);
@@ -512,12 +522,6 @@ static bridge_status ask(bridge__guard *guard, unsigned bits)
   return runner == NULL ? BRIDGE_OK : bridge__runner_ask(runner);
 }
 
-static void take_back(bridge__guard *guard, unsigned bits)
-{
-  /* seq_cst: see the top of guard.h. */
-  atomic_fetch_and_explicit(&guard->requests, ~bits, memory_order_seq_cst);
-}
-
 static bridge_status stop_later(bridge__guard *guard,
                                 bridge__leash *leash,
                                 unsigned use,
@@ -562,6 +566,13 @@ bridge_status bridge__guard_stop(bridge__guard *guard,
   return status;
 }
 
+/* With the lock. */
+static bool runs(const bridge__guard *guard)
+{
+  /* seq_cst: a slice that ends says so, and then looks for visitors. */
+  return atomic_load_explicit(&guard->runner, memory_order_seq_cst) != NULL;
+}
+
 bridge_status bridge__guard_interrupt(bridge__guard *guard,
                                       const char *text,
                                       bool sticky,
@@ -571,6 +582,10 @@ bridge_status bridge__guard_interrupt(bridge__guard *guard,
   size_t size = strlen(text);
   size = size < sizeof guard->text ? size : sizeof guard->text - 1;
   bridge__runners_lock();
+  if (careful && !runs(guard)) {
+    bridge__runners_unlock();
+    return BRIDGE_EEMPTY; /* its waits end by an error anyway */
+  }
   memcpy(guard->text, text, size);
   guard->text[size] = '\0';
   guard->sticky = sticky;
@@ -675,13 +690,6 @@ static bridge_status wait_for_look(bridge__guard *guard,
     return BRIDGE_ETIMEDOUT;
   }
   return visit->stage == DONE ? BRIDGE_OK : BRIDGE_EEMPTY;
-}
-
-/* With the lock. */
-static bool runs(const bridge__guard *guard)
-{
-  /* seq_cst: a slice that ends says so, and then looks for visitors. */
-  return atomic_load_explicit(&guard->runner, memory_order_seq_cst) != NULL;
 }
 
 /* With the lock. */

@@ -169,7 +169,8 @@ bridge_status bridge__guard_stop(bridge__guard *guard,
                                  int grace_ms);
 /* Raise `text` as an ordinary error in what runs, or will run next: once, or at each
    instruction until it is cleared.  A careful one is not raised where a handler of
-   the script's would run in the hook, out of reach of a stop.  With a `use` it is only
+   the script's would run in the hook, out of reach of a stop, and only in the slice
+   that runs now: BRIDGE_EEMPTY if none does.  With a `use` it is only
    for a slice whose leash is in that use. */
 bridge_status bridge__guard_interrupt(bridge__guard *guard,
                                       const char *text,

@@ -120,7 +120,8 @@ static bridge_status resume(bridge_state *state,
   if (resumed.code == LUA_OK || resumed.code == LUA_YIELD) {
     return BRIDGE_OK;
   }
-  return bridge_state_failure(state, L, resumed.code, error);
+  bridge_state_failure(state, L, resumed.code, error);
+  return bridge__state_failure_of(state, resumed.code);
 }
 
 static bridge_status resume_held(bridge_state *state,

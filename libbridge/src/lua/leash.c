@@ -19,7 +19,7 @@ void bridge__leash_init(bridge__leash *leash,
   bridge__leash_begin(leash, limits);
 }
 
-void bridge__leash_begin(bridge__leash *leash, const bridge_limits *limits)
+void bridge__leash_limit(bridge__leash *leash, const bridge_limits *limits)
 {
   static const bridge_limits none = {0, 0};
   leash->limits = limits == NULL ? none : *limits;
@@ -32,6 +32,11 @@ void bridge__leash_begin(bridge__leash *leash, const bridge_limits *limits)
   if (leash->limits.cpu_ms > 0) {
     leash->cpu_left = ns_per_ms * leash->limits.cpu_ms;
   }
+}
+
+void bridge__leash_begin(bridge__leash *leash, const bridge_limits *limits)
+{
+  bridge__leash_limit(leash, limits);
   /* Takes nothing: this thread wrote it, or who had the state before. */
   unsigned last = atomic_load_explicit(&leash->stopped, memory_order_relaxed);
   unsigned graced = atomic_load_explicit(&leash->graced, memory_order_relaxed);

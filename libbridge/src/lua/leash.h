@@ -48,6 +48,8 @@ void bridge__leash_init(bridge__leash *leash,
 /* Begin a use of one that is used again and again; it was initialised. */
 void bridge__leash_begin(bridge__leash *leash, const bridge_limits *limits);
 void bridge__leash_end(bridge__leash *leash);
+/* Limit the use that is under way, from now on. */
+void bridge__leash_limit(bridge__leash *leash, const bridge_limits *limits);
 /* Let it end at a moment of bridge__now, too. */
 void bridge__leash_shorten(bridge__leash *leash, int64_t deadline);
 

@@ -278,6 +278,14 @@ static bridge_status take_results(bridge_state *state,
   return BRIDGE_OK;
 }
 
+bridge_status bridge__state_failure_of(const bridge_state *state, int code)
+{
+  if (bridge__leash_told(&state->leash)) {
+    return BRIDGE_ECANCELLED; /* and it took the grace to end by itself */
+  }
+  return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+}
+
 /* What the caller of a script hears that was stopped. */
 static bridge_status give_stop(bridge_state *state,
                                bridge_status status,
@@ -336,8 +344,7 @@ static bridge_status resume(bridge_state *state,
   if (resumed.code == LUA_OK) {
     return take_guarded(state, L, resumed.results, r);
   }
-  bridge_status status =
-      resumed.code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+  bridge_status status = bridge__state_failure_of(state, resumed.code);
   return bridge__error_give(
       r->error,
       r->error == NULL ? NULL : bridge__state_error(state, L, resumed.code),

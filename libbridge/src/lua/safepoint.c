@@ -177,22 +177,31 @@ static bool is_meant(const bridge__guard *guard)
          guard->use == bridge__guard_use(slice_of(guard)->leash);
 }
 
+/* What is to be raised now; false if nothing is. */
+static bool take_interrupt(bridge__guard *guard,
+                           lua_State *L,
+                           char *text,
+                           bool *careful)
+{
+  bool handled = protected_by(L) == BY_HANDLER;
+  bridge__runners_lock();
+  bool meant = is_meant(guard);
+  bool asked = (requests_of(guard) & BRIDGE__ASK_INTERRUPT) != 0;
+  bool later = guard->careful && handled; /* or never: then the stop comes */
+  *careful = guard->careful;
+  memcpy(text, guard->text, sizeof guard->text);
+  if (asked && (!meant || (!guard->sticky && !later))) {
+    take_back(guard, BRIDGE__ASK_INTERRUPT);
+  }
+  bridge__runners_unlock();
+  return asked && meant && !later;
+}
+
 static void interrupt(bridge__guard *guard, lua_State *L)
 {
   char text[BRIDGE__INTERRUPT_TEXT];
-  if (guard->careful && protected_by(L) == BY_HANDLER) {
-    return; /* later, or never: then the stop comes */
-  }
-  bridge__runners_lock();
-  memcpy(text, guard->text, sizeof text);
-  bool asked = (requests_of(guard) & BRIDGE__ASK_INTERRUPT) != 0;
-  bool meant = is_meant(guard);
-  if (asked && (!guard->sticky || !meant)) {
-    take_back(guard, BRIDGE__ASK_INTERRUPT);
-  }
-  bool careful = guard->careful;
-  bridge__runners_unlock();
-  if (!asked || !meant) {
+  bool careful = false;
+  if (!take_interrupt(guard, L, text, &careful)) {
     return;
   }
   if (careful) {

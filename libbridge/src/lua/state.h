@@ -50,6 +50,9 @@ bridge_status bridge__state_stop(bridge_state *state,
 bool bridge__state_begin_run(bridge_state *state);
 void bridge__state_end_run(bridge_state *state);
 
+/* The status of what lua_resume left with an error, in a run. */
+bridge_status bridge__state_failure_of(const bridge_state *state, int code);
+
 /* All of these want the state held.  They never raise. */
 
 /* Compile a chunk and leave the function on top of `L`; on failure the stack is

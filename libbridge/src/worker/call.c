@@ -39,6 +39,7 @@ static bridge_status reply_create(bridge__reply **out,
   bridge__object_init(reply, &reply_type);
   reply->answers = bridge_queue_retain(answers);
   reply->session = session;
+  reply->deadline = INT64_MAX;
   *out = reply;
   return BRIDGE_OK;
 }
@@ -132,8 +133,14 @@ void bridge__reply_failure(bridge__reply **reply,
 /* Why a worker that no longer takes requests refuses this one. */
 static bridge_status refusal(const bridge_worker *worker)
 {
-  bool ended = bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED;
-  return ended ? BRIDGE_EDEAD : BRIDGE_ECLOSED;
+  switch (bridge_worker_phase_of(worker)) {
+  case BRIDGE_WORKER_ENDED:
+    return BRIDGE_EDEAD;
+  case BRIDGE_WORKER_LOST:
+    return BRIDGE_ELOST;
+  default:
+    return BRIDGE_ECLOSED;
+  }
 }
 
 static bridge_status check(bridge_worker *worker,
@@ -212,11 +219,12 @@ bridge_status bridge__worker_post(bridge_worker *worker,
                              : status;
 }
 
-bridge_status bridge_worker_request(bridge_worker *worker,
-                                    bridge_message **request,
-                                    int timeout_ms,
-                                    bridge_queue *answers,
-                                    uint64_t session)
+bridge_status bridge__worker_ask(bridge_worker *worker,
+                                 bridge_message **request,
+                                 int timeout_ms,
+                                 bridge_queue *answers,
+                                 uint64_t session,
+                                 int64_t deadline)
 {
   bridge_status status = check(worker, request);
   if (status != BRIDGE_OK) {
@@ -225,8 +233,23 @@ bridge_status bridge_worker_request(bridge_worker *worker,
   if (answers == NULL) {
     return BRIDGE_EINVAL;
   }
-  return bridge__worker_post(worker, BRIDGE__REQUEST, request, timeout_ms,
-                             answers, session);
+  bridge__reply *reply = NULL;
+  status = reply_create(&reply, answers, session);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  reply->deadline = deadline;
+  return post(worker, BRIDGE__REQUEST, request, timeout_ms, reply);
+}
+
+bridge_status bridge_worker_request(bridge_worker *worker,
+                                    bridge_message **request,
+                                    int timeout_ms,
+                                    bridge_queue *answers,
+                                    uint64_t session)
+{
+  return bridge__worker_ask(worker, request, timeout_ms, answers, session,
+                            INT64_MAX);
 }
 
 bridge_status bridge__call_take_answer(bridge_message **message,
@@ -368,7 +391,8 @@ bridge_status bridge_worker_call(bridge_worker *worker,
   if (status != BRIDGE_OK) {
     return status;
   }
-  status = bridge_worker_request(worker, request, timeout_ms, answers, 0);
+  status =
+      bridge__worker_ask(worker, request, timeout_ms, answers, 0, deadline);
   if (status == BRIDGE_OK) {
     status = wait_for_answer(worker, answers, deadline, answer, error);
   } else {

@@ -39,16 +39,37 @@ bridge_status bridge_worker_stop(bridge_worker *worker)
   return BRIDGE_OK;
 }
 
-bridge_status bridge_worker_cancel(bridge_worker *worker)
+static bridge_status stop_scripts(bridge_worker *worker,
+                                  bridge_stop_level level,
+                                  int grace_ms)
+{
+  bridge_status status = BRIDGE_OK;
+  bridge__mutex_lock(&worker->mutex);
+  if (!worker->closed) {
+    status =
+        bridge__state_stop(worker->state, &worker->life,
+                           bridge__guard_use(&worker->life), level, grace_ms);
+  }
+  bridge__mutex_unlock(&worker->mutex);
+  return status;
+}
+
+bridge_status bridge_worker_cancel(bridge_worker *worker,
+                                   bridge_stop_level level,
+                                   int grace_ms)
 {
   bridge_status status = check(worker);
   if (status != BRIDGE_OK) {
     return status;
   }
+  if (!bridge__stop_level_valid(level) || grace_ms < 0) {
+    return BRIDGE_EINVAL;
+  }
   bridge__interrupt_request(&worker->interrupt);
+  status = stop_scripts(worker, level, grace_ms);
   bridge__worker_unpause(worker);
   bridge_waker_raise(bridge_queue_waker(worker->inbox));
-  return BRIDGE_OK;
+  return status;
 }
 
 static void wake_joiners(void *object)
@@ -66,6 +87,9 @@ static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
   if (has_ended(worker)) {
     return BRIDGE_OK;
   }
+  if (bridge__worker_lost(worker)) {
+    return BRIDGE_ELOST;
+  }
   if (timeout_ms == 0) {
     return BRIDGE_ETIMEDOUT;
   }
@@ -74,7 +98,8 @@ static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
   }
   bool in_time = true;
   bridge__mutex_lock(&worker->mutex);
-  while (!has_ended(worker) && in_time && !bridge__interrupted()) {
+  while (!has_ended(worker) && !bridge__worker_lost(worker) && in_time &&
+         !bridge__interrupted()) {
     in_time = bridge__condition_wait(&worker->ended, &worker->mutex, deadline);
   }
   bridge__mutex_unlock(&worker->mutex);
@@ -82,14 +107,10 @@ static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
   if (has_ended(worker)) {
     return BRIDGE_OK;
   }
+  if (bridge__worker_lost(worker)) {
+    return BRIDGE_ELOST;
+  }
   return in_time ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
-}
-
-/* Nobody and nothing can break this wait, so one of the system's is enough. */
-static bool wait_simply(bridge_worker *worker, int timeout_ms)
-{
-  return timeout_ms < 0 && worker->drive == BRIDGE_DRIVE_THREAD &&
-         !bridge__interruptible() && bridge__thread_join(worker->thread);
 }
 
 static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
@@ -100,9 +121,6 @@ static bridge_status wait_or_refuse(bridge_worker *worker, int timeout_ms)
   bool stepped = worker->drive == BRIDGE_DRIVE_HOST;
   if (stepped && timeout_ms != 0 && !has_ended(worker)) {
     return BRIDGE_EUNSUPPORTED;
-  }
-  if (wait_simply(worker, timeout_ms)) {
-    return BRIDGE_OK;
   }
   bridge_status status = wait_for_end(worker, timeout_ms);
   if (status == BRIDGE_OK && !stepped && !bridge__thread_join(worker->thread)) {
@@ -226,7 +244,7 @@ static void cancel_late(void *user)
 {
   canceller *self = user;
   if (bridge_waker_wait(self->closed, self->grace_ms) == BRIDGE_ETIMEDOUT) {
-    bridge_worker_cancel(self->worker);
+    bridge_worker_cancel(self->worker, BRIDGE_STOP_DEFAULT, 0);
   }
 }
 
@@ -260,12 +278,10 @@ static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
   if (status != BRIDGE_EBUSY) {
     return status == BRIDGE_ECLOSED ? BRIDGE_OK : status;
   }
-  /* Publishes nothing: who steps next looks at it. */
-  atomic_store_explicit(&worker->closing, true, memory_order_relaxed);
   canceller late = {.worker = worker, .grace_ms = grace_ms};
   bool watched = canceller_start(&late);
   if (!watched) {
-    bridge_worker_cancel(worker);
+    bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0);
   }
   int twice = grace_ms > INT_MAX / 2 ? INT_MAX : grace_ms * 2;
   status = step_until(worker, bridge__deadline(twice));
@@ -275,14 +291,15 @@ static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
   return status == BRIDGE_ETIMEDOUT ? end_stepped(worker) : status;
 }
 
+/* The second half of its time is hard: first it may clean up. */
 static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
 {
   bridge_status status = wait_or_refuse(worker, grace_ms);
   if (status == BRIDGE_ETIMEDOUT) {
-    bridge_worker_cancel(worker);
+    bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, grace_ms / 2);
     status = wait_or_refuse(worker, grace_ms);
   }
-  return status;
+  return status == BRIDGE_ETIMEDOUT ? bridge__worker_lose(worker) : status;
 }
 
 bridge_status bridge_worker_close(bridge_worker *worker, int grace_ms)

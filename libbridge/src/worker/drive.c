@@ -17,9 +17,8 @@ bridge_worker *bridge_worker_current(void)
 
 bool bridge_worker_cancelled(void)
 {
-  return current != NULL &&
-         (bridge__worker_interrupted(current) ||
-          bridge__guard_cancelled(&current->state->guard));
+  return current != NULL && (bridge__worker_interrupted(current) ||
+                             bridge__guard_cancelled(&current->state->guard));
 }
 
 /* How many workers the calling thread is in, one stepped by the script of another:

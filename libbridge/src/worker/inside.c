@@ -205,8 +205,9 @@ static int call_again(lua_State *L,
 {
   int64_t deadline = task->call_deadline;
   bridge__task_wait(worker, task, BRIDGE__WAIT_ANSWER, deadline);
-  bridge_status status = bridge_worker_request(
-      target, &task->request, 0, worker->inbox, bridge__task_session(task));
+  bridge_status status =
+      bridge__worker_ask(target, &task->request, 0, worker->inbox,
+                         bridge__task_session(task), deadline);
   if (status == BRIDGE_OK) {
     return yield_keeping(L, 1, (lua_KContext)target, call_finish);
   }
@@ -415,7 +416,7 @@ static int inside_stopping(lua_State *L)
 
 static int inside_cancelled(lua_State *L)
 {
-  lua_pushboolean(L, bridge__worker_interrupted(self(L)));
+  lua_pushboolean(L, self(L) != NULL && bridge_worker_cancelled());
   return 1;
 }
 

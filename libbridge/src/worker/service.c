@@ -77,21 +77,110 @@ static bridge_error *error_of(const bridge_worker *worker,
   return error;
 }
 
-static void end_main(bridge_worker *worker, bridge__task *task, int code)
+/* Script code that runs for the sake of the driver: of metamethods. */
+typedef struct ending {
+  bridge_worker *worker;
+  bridge__task *task;
+  int code;
+  bridge_message *results;
+  bridge_error *error;
+  bridge_status status;
+} ending;
+
+static void pack_results(void *user)
 {
-  bridge_state *state = worker->state;
-  if (code == LUA_OK) {
-    bridge_error *error = NULL;
-    worker->outcome = bridge_message_create(&worker->results, 0);
-    if (worker->outcome == BRIDGE_OK) {
-      worker->outcome = bridge__state_pack(
-          state, task->L, 1, lua_gettop(task->L), worker->results, &error);
-    }
-    worker->error = error;
-    lua_settop(task->L, 0);
-  } else {
-    worker->error = error_of(worker, task, code);
-    worker->outcome = failure_of(worker, code);
+  ending *job = user;
+  lua_State *L = job->task->L;
+  job->status = bridge__state_pack(job->worker->state, L, 1, lua_gettop(L),
+                                   job->results, &job->error);
+}
+
+static void make_error(void *user)
+{
+  ending *job = user;
+  job->error = error_of(job->worker, job->task, job->code);
+  job->status = failure_of(job->worker, job->code);
+}
+
+/* Both on the task's leash.  The error that comes is the caller's. */
+static bridge_status end_guarded(ending *job,
+                                 lua_State *L,
+                                 void (*body)(void *user),
+                                 bridge_error **error)
+{
+  bridge__guard *guard = &job->worker->state->guard;
+  bridge__worker_enter_lua(job->worker);
+  bridge__resumed done =
+      bridge__guard_call(guard, &job->task->leash, L, body, job);
+  bridge__worker_leave_lua(job->worker);
+  *error = job->error;
+  if (done.ended == BRIDGE__ENDED) {
+    return job->status;
+  }
+  bridge_error_release(job->error);
+  *error = bridge__guard_take_stop(guard);
+  job->task->stopped = true;
+  return done.status;
+}
+
+static bridge_status pack_guarded(bridge_worker *worker,
+                                  bridge__task *task,
+                                  bridge_message *results,
+                                  bridge_error **error)
+{
+  ending job = {.worker = worker, .task = task, .results = results};
+  bridge_status status = end_guarded(&job, task->L, pack_results, error);
+  if (status != BRIDGE_OK) {
+    bridge_message_truncate(results, 0);
+  }
+  lua_settop(task->L, 0);
+  return status;
+}
+
+static bridge_status fail_guarded(bridge_worker *worker,
+                                  bridge__task *task,
+                                  int code,
+                                  bridge_error **error)
+{
+  ending job = {.worker = worker, .task = task, .code = code};
+  return end_guarded(&job, worker->state->main, make_error, error);
+}
+
+/* How it ended, for whoever waits for it. */
+static bridge_status outcome_of(bridge_worker *worker,
+                                bridge__task *task,
+                                const bridge__resumed *resumed,
+                                bridge_message *results,
+                                bridge_error **error)
+{
+  if (resumed->ended != BRIDGE__ENDED) {
+    task->stopped = true;
+    *error = bridge__guard_take_stop(&worker->state->guard);
+    return resumed->status;
+  }
+  if (resumed->code != LUA_OK) {
+    return fail_guarded(worker, task, resumed->code, error);
+  }
+  if (results != NULL) {
+    return pack_guarded(worker, task, results, error);
+  }
+  lua_settop(task->L, 0);
+  return BRIDGE_OK;
+}
+
+static void end_main(bridge_worker *worker,
+                     bridge__task *task,
+                     const bridge__resumed *resumed)
+{
+  bool done = resumed->ended == BRIDGE__ENDED && resumed->code == LUA_OK;
+  worker->outcome =
+      done ? bridge_message_create(&worker->results, 0) : BRIDGE_OK;
+  if (worker->outcome == BRIDGE_OK) {
+    worker->outcome =
+        outcome_of(worker, task, resumed, worker->results, &worker->error);
+  }
+  if (bridge__worker_lost(worker)) {
+    worker->outcome = BRIDGE_ECANCELLED; /* as everybody was told */
   }
   break_cycle(worker);
   if (worker->outcome != BRIDGE_OK) {
@@ -101,22 +190,13 @@ static void end_main(bridge_worker *worker, bridge__task *task, int code)
   bridge__task_drop(worker, task);
 }
 
-static void end_request(bridge_worker *worker, bridge__task *task, int code)
+static void end_request(bridge_worker *worker,
+                        bridge__task *task,
+                        const bridge__resumed *resumed)
 {
-  bridge_state *state = worker->state;
   bridge_error *error = NULL;
-  bridge_status status = BRIDGE_OK;
-  if (code == LUA_OK) {
-    if (task->reply != NULL) {
-      int count = lua_gettop(task->L);
-      status = bridge__state_pack(state, task->L, 1, count, task->reply->answer,
-                                  &error);
-    }
-    lua_settop(task->L, 0);
-  } else {
-    error = error_of(worker, task, code);
-    status = failure_of(worker, code);
-  }
+  bridge_message *results = task->reply == NULL ? NULL : task->reply->answer;
+  bridge_status status = outcome_of(worker, task, resumed, results, &error);
   if (status != BRIDGE_OK) {
     bridge__gauge_count(&worker->gauge.errors);
   }
@@ -142,25 +222,27 @@ void bridge__service_resume(bridge_worker *worker,
   bridge__driver *driver = &worker->driver;
   bridge__task *before = driver->running;
   driver->running = task;
-  /* Takes nothing: the flag stands for itself. */
-  if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
-    bridge__task_bound(task);
-  }
   bridge__gauge_begin(&worker->gauge, &task->label);
-  int count = 0;
-  int code = lua_resume(task->L, NULL, arguments, &count);
+  bridge__worker_enter_lua(worker);
+  bridge__resumed resumed =
+      bridge__guard_resume(&worker->state->guard, &task->leash, task->L,
+                           arguments, BRIDGE__MAY_YIELD);
+  bridge__worker_leave_lua(worker);
   bridge__gauge_end(&worker->gauge);
   driver->running = before;
-  if (code == LUA_YIELD) {
-    lua_pop(task->L, count);
+  if (resumed.ended == BRIDGE__PREEMPTED) {
+    driver->urged = true;
+    bridge__task_ready(worker, task);
+  } else if (resumed.ended == BRIDGE__ENDED && resumed.code == LUA_YIELD) {
+    lua_pop(task->L, resumed.results);
     if (task->wait == BRIDGE__WAIT_NOTHING) {
       /* A plain coroutine.yield(): let the others go first. */
       bridge__task_ready(worker, task);
     }
   } else if (task == driver->main) {
-    end_main(worker, task, code);
+    end_main(worker, task, &resumed);
   } else {
-    end_request(worker, task, code);
+    end_request(worker, task, &resumed);
   }
   bridge__next_proceed(worker);
   bridge__service_check_end(worker);
@@ -269,30 +351,75 @@ static bridge_status prepare(bridge_worker *worker,
   return BRIDGE_OK;
 }
 
+/* What objects are made of again is script code, too. */
+typedef struct beginning {
+  bridge_worker *worker;
+  bridge__task *task;
+  const bridge_message *request;
+  int arguments;
+  bridge_error *error;
+  bridge_status status;
+} beginning;
+
+static void prepare_protected(void *user)
+{
+  beginning *job = user;
+  job->status = prepare(job->worker, job->task, job->request, &job->arguments,
+                        &job->error);
+}
+
+static bridge_status prepare_guarded(beginning *job)
+{
+  bridge_worker *worker = job->worker;
+  bridge__guard *guard = &worker->state->guard;
+  bridge__worker_enter_lua(worker);
+  bridge__resumed done = bridge__guard_call(
+      guard, &job->task->leash, worker->state->main, prepare_protected, job);
+  bridge__worker_leave_lua(worker);
+  if (done.ended == BRIDGE__ENDED) {
+    return job->status;
+  }
+  bridge_error_release(job->error);
+  job->error = bridge__guard_take_stop(guard);
+  job->task->stopped = true;
+  return done.status;
+}
+
+/* How long its handler may take. */
+static void limit_task(bridge_worker *worker, bridge__task *task)
+{
+  bridge__leash_limit(&task->leash, &worker->request_limits);
+  if (task->reply != NULL) {
+    bridge__leash_shorten(&task->leash, task->reply->deadline);
+  }
+}
+
 static void dispatch(bridge_worker *worker, bridge_message *request)
 {
   bridge__task *task;
-  bridge_error *error = NULL;
   bridge__gauge_count(&worker->gauge.messages);
   bridge_status status = bridge__task_create(worker, &task);
   if (status != BRIDGE_OK) {
     refuse(worker, request, status, NULL);
     return;
   }
-  int arguments = 0;
-  status = prepare(worker, task, request, &arguments, &error);
+  task->reply = request->envelope.attachment;
+  request->envelope.attachment = NULL;
+  limit_task(worker, task);
+  beginning job = {.worker = worker, .task = task, .request = request};
+  status = prepare_guarded(&job);
   if (status != BRIDGE_OK) {
+    request->envelope.attachment = task->reply;
+    task->reply = NULL;
     lua_settop(task->L, 0);
     bridge__task_drop(worker, task);
     bridge__gauge_count(&worker->gauge.errors);
-    refuse(worker, request, status, error);
+    refuse(worker, request, status, job.error);
     return;
   }
-  task->reply = request->envelope.attachment;
-  request->envelope.attachment = NULL;
   bridge_message_release(request);
   worker->driver.requests++;
-  bridge__service_resume(worker, task, arguments);
+  bridge__service_resume(worker, task, job.arguments);
 }
 
 static void keep_for_later(bridge__driver *driver, bridge_message *request)

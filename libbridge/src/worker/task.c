@@ -130,6 +130,7 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   }
   uint32_t index = driver->vacant[driver->vacant_count - 1];
   *task = (bridge__task){.index = index, .deadline = INT64_MAX};
+  bridge__leash_init(&task->leash, &worker->life, NULL);
   bridge_status status =
       bridge__state_thread(worker->state, &task->L, &task->anchor);
   if (status != BRIDGE_OK) {
@@ -140,21 +141,6 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   driver->tasks[index] = task;
   *out = task;
   return BRIDGE_OK;
-}
-
-static void fail_if_cancelled(lua_State *L, lua_Debug *ar)
-{
-  (void)ar;
-  if (bridge_worker_cancelled()) {
-    /* From now on at every step, so that a pcall does not help. */
-    lua_sethook(L, fail_if_cancelled, LUA_MASKCOUNT, 1);
-    luaL_error(L, "cancelled");
-  }
-}
-
-void bridge__task_bound(bridge__task *task)
-{
-  lua_sethook(task->L, fail_if_cancelled, LUA_MASKCOUNT, 1000);
 }
 
 static void unlink_ready(bridge__driver *driver, bridge__task *task)
@@ -181,11 +167,12 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   }
   driver->tasks[task->index] = NULL;
   driver->vacant[driver->vacant_count++] = task->index;
-  /* Takes nothing: the flag stands for itself. */
-  if (atomic_load_explicit(&worker->closing, memory_order_relaxed)) {
-    bridge__task_bound(task); /* what it closes now */
-  }
-  bridge__state_drop_thread(worker->state, NULL, task->L, task->anchor);
+  /* What a stop has hit closes nothing any more. */
+  bool last = worker->driver.ending && !task->stopped;
+  bridge__worker_enter_lua(worker);
+  bridge__state_drop_thread(worker->state, last ? &worker->last : &task->leash,
+                            task->L, task->anchor);
+  bridge__worker_leave_lua(worker);
   bridge_message_release(task->answer);
   bridge_message_release(task->request);
   bridge__release(task->reply);
@@ -201,6 +188,11 @@ void bridge__task_wait(bridge_worker *worker,
 {
   bridge__driver *driver = &worker->driver;
   assert(task->wait == BRIDGE__WAIT_NOTHING);
+  if (worker->state->guard.level > BRIDGE_STOP_COOPERATIVE) {
+    /* Who is stopped in his sleep does not sleep on. */
+    int64_t due = bridge__leash_deadline(&task->leash);
+    deadline = due < deadline ? due : deadline;
+  }
   bridge_message_release(task->answer);
   task->answer = NULL;
   task->outcome = BRIDGE_OK;

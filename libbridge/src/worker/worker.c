@@ -198,7 +198,9 @@ static bridge_status check_options(const bridge_worker_options *options)
       (options->priority == BRIDGE_PRIORITY_NORMAL && options->affinity == 0);
   bool policy = options->inbox_full >= BRIDGE_QUEUE_BLOCK &&
                 options->inbox_full <= BRIDGE_QUEUE_DROP_OLDEST;
-  if (!known || !one_chunk || !threaded || !policy) {
+  bool limits = bridge__limits_valid(&options->life) &&
+                bridge__limits_valid(&options->request);
+  if (!known || !one_chunk || !threaded || !policy || !limits) {
     return BRIDGE_EINVAL;
   }
   return options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST ? BRIDGE_EUNSUPPORTED
@@ -211,6 +213,10 @@ static bridge_status make_parts(bridge_worker *worker,
                                 bridge_error **error)
 {
   bridge_status status = make_name(worker, options->name);
+  bridge__leash_init(&worker->life, NULL, NULL);
+  bridge__leash_init(&worker->last, NULL, NULL);
+  worker->life_limits = options->life;
+  worker->request_limits = options->request;
   worker->log.name = worker->name;
   worker->log.id = worker->id;
   worker->log.queue = bridge_queue_retain(options->log);

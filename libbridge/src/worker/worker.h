@@ -127,8 +127,8 @@ struct bridge_worker {
   bridge_queue *inbox;
   bridge_message *stop_message; /* made beforehand; taken by the first stop */
   atomic_bool stop_asked;
-  bridge__leash life;           /* of all its scripts */
-  bridge__leash last;           /* of what they have to close at the end */
+  bridge__leash life; /* of all its scripts */
+  bridge__leash last; /* of what they have to close at the end */
   bridge_limits life_limits;
   bridge_limits request_limits;
   /* Whether the driver is in Lua: see lost.c. */
@@ -136,7 +136,7 @@ struct bridge_worker {
   atomic_uint_fast64_t stepper; /* a host's: the thread that stepped it last */
   atomic_int phase;
   bridge__interrupt interrupt;
-  bridge__owner owner;  /* of mutexes; the driver's */
+  bridge__owner owner;   /* of mutexes; the driver's */
   bridge_thread *thread; /* NULL for a host's worker */
   bridge__mutex mutex;
   bridge__condition ended;
@@ -151,12 +151,12 @@ struct bridge_worker {
   bridge_status outcome;
   bridge_message *results;
   bridge_error *error;
-  atomic_bool told;   /* somebody took the outcome */
-  atomic_bool paused; /* written under mutex, read by anybody */
-  unsigned visitors;  /* guarded by mutex: who uses the state's guard */
+  atomic_bool told;      /* somebody took the outcome */
+  atomic_bool paused;    /* written under mutex, read by anybody */
+  unsigned visitors;     /* guarded by mutex: who uses the state's guard */
   int64_t watched_since; /* the watchdog's: the run that it looks at, */
   int64_t watched_limit; /* and when it says so */
-  bool exiting;       /* the functions of bridge.on_exit run, or have run */
+  bool exiting;          /* the functions of bridge.on_exit run, or have run */
   bridge__log_source log;
   bridge__warning warning;
   bridge__gauge gauge;
@@ -184,8 +184,15 @@ static inline bool bridge__worker_stop_asked(const bridge_worker *worker)
 static inline void bridge__worker_set_phase(bridge_worker *worker,
                                             bridge_worker_phase phase)
 {
-  /* Publishes the outcome, to those who see that the worker has ended. */
-  atomic_store_explicit(&worker->phase, (int)phase, memory_order_release);
+  /* Takes nothing: the exchange checks it. */
+  int before = atomic_load_explicit(&worker->phase, memory_order_relaxed);
+  /* Publishes the outcome, to those who see that the worker has ended.  One that was
+     given up can do nothing but that. */
+  while ((before != BRIDGE_WORKER_LOST || phase == BRIDGE_WORKER_ENDED) &&
+         !atomic_compare_exchange_weak_explicit(
+             &worker->phase, &before, (int)phase, memory_order_release,
+             memory_order_relaxed)) {
+  }
 }
 
 static inline bool bridge__worker_paused(const bridge_worker *worker)
@@ -240,9 +247,9 @@ bridge_status bridge__worker_load(bridge_worker *worker,
 /* ---- lost.c ---- */
 /* Where the driver of a worker is. */
 enum {
-  BRIDGE__AT_WORK,   /* in its own code */
-  BRIDGE__IN_LUA,    /* in a script, and touches nothing of the worker's */
-  BRIDGE__GIVING_UP  /* the same, while somebody else answers in its place */
+  BRIDGE__AT_WORK,  /* in its own code */
+  BRIDGE__IN_LUA,   /* in a script, and touches nothing of the worker's */
+  BRIDGE__GIVING_UP /* the same, while somebody else answers in its place */
 };
 /* Around each lua_resume of the driver's. */
 void bridge__worker_enter_lua(bridge_worker *worker);
