@@ -22,6 +22,16 @@ static int polled(lua_State *L)
   return original(L)(L);
 }
 
+/* The same for functions that make long texts of few arguments. */
+static int capped(lua_State *L)
+{
+  bridge__poll(L);
+  int count = original(L)(L);
+  size_t most = (size_t)lua_tointeger(L, lua_upvalueindex(2));
+  bridge__strict_check(L, lua_rawlen(L, -1), most);
+  return count;
+}
+
 /* What __gc would name runs where no hook can stop it, so that it is refused; one
    that is put into the metatable later is never looked at by Lua. */
 static int strict_setmetatable(lua_State *L)
@@ -103,6 +113,17 @@ static void wrap_all(lua_State *L)
   }
 }
 
+/* Let a function that was wrapped also look at what it made. */
+static void cap(lua_State *L, const char *name, size_t most)
+{
+  lua_getfield(L, -1, name);
+  lua_getupvalue(L, -1, 1);
+  lua_pushinteger(L, (lua_Integer)most);
+  lua_pushcclosure(L, capped, 2);
+  lua_setfield(L, -3, name);
+  lua_pop(L, 1);
+}
+
 /* The table of a library, if the state has it. */
 static bool push_library(lua_State *L, const char *name)
 {
@@ -128,27 +149,33 @@ static void replace_base(lua_State *L)
   wrap(L, "pairs", strict_pairs, 1);
 }
 
-static void replace(lua_State *L,
-                    const char *library,
-                    const luaL_Reg *functions,
-                    size_t most)
+static void replace(lua_State *L, const luaL_Reg *functions, size_t most)
 {
-  if (push_library(L, library)) {
-    wrap_all(L);
-    lua_pushinteger(L, (lua_Integer)most);
-    luaL_setfuncs(L, functions, 1);
-    lua_pop(L, 1);
-  }
+  wrap_all(L);
+  lua_pushinteger(L, (lua_Integer)most);
+  luaL_setfuncs(L, functions, 1);
 }
 
 void bridge__strict_open(lua_State *L, size_t most)
 {
-  static const luaL_Reg none[] = {{NULL, NULL}};
   if (push_library(L, LUA_GNAME)) {
     replace_base(L);
     lua_pop(L, 1);
   }
-  replace(L, LUA_STRLIBNAME, bridge__strict_string, most);
-  replace(L, LUA_TABLIBNAME, bridge__strict_table, most);
-  replace(L, LUA_UTF8LIBNAME, none, most);
+  if (push_library(L, LUA_STRLIBNAME)) {
+    replace(L, bridge__strict_string, most);
+    if (most != 0) {
+      cap(L, "format", most);
+      cap(L, "pack", most);
+    }
+    lua_pop(L, 1);
+  }
+  if (push_library(L, LUA_TABLIBNAME)) {
+    replace(L, bridge__strict_table, most);
+    lua_pop(L, 1);
+  }
+  if (push_library(L, LUA_UTF8LIBNAME)) {
+    wrap_all(L);
+    lua_pop(L, 1);
+  }
 }
