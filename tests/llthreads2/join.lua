@@ -211,7 +211,7 @@ if not support.sanitized then
     local llthreads2 = require "llthreads2"
     local threads = {}
     while true do
-      local thread = llthreads2.new "while true do end"
+      local thread = llthreads2.new "require 'bridge'.sleep(1000)"
       local ok, why, none = thread:start(true, true)
       if not ok then
         print(ok, why, none, thread:started(), thread:join())

@@ -249,7 +249,10 @@ bridge_status bridge__child_start(bridge__child *child,
   atomic_fetch_add_explicit(&child->references, 1, memory_order_relaxed);
   /* Publishes nothing, as above. */
   atomic_fetch_add_explicit(&child->claims, keep ? 1 : 0, memory_order_relaxed);
-  bridge_status status = bridge_thread_create(thread, run, child, NULL);
+  bridge_thread_options options;
+  bridge_thread_options_init(&options);
+  options.keep = true; /* half of what a thread takes is its making */
+  bridge_status status = bridge_thread_create(thread, run, child, &options);
   if (status != BRIDGE_OK) {
     int code = errno;
     /* Publishes nothing: nobody else has it. */
