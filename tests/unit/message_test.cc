@@ -921,4 +921,143 @@ TEST_F(MessageTest, SmallOnesAreMadeOfWhatWasFreed)
   }
 }
 
+/* ---- Null, objects, limits ---- */
+
+std::string BytesOf(const bridge_message *m)
+{
+  return std::string(static_cast<const char *>(bridge_message_data(m)),
+                     bridge_message_size(m));
+}
+
+TEST(Null, IsAnExtensionWithoutBytes)
+{
+  bridge_message *m = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&m, 0));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_null(nullptr));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_null(m));
+  EXPECT_EQ(std::string("\xc7\x00\x06", 3), BytesOf(m));
+  bridge_reader reader;
+  bridge_value value;
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_init(&reader, m));
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(BRIDGE_TYPE_NULL, value.type);
+  bridge_message_release(m);
+  EXPECT_EQ(BRIDGE_ECORRUPT, bridge_message_from_bytes(&m, "\xd4\x06\x00", 3));
+}
+
+TEST(Objects, BeginWithTheNameAndTheModule)
+{
+  bridge_message *m = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&m, 0));
+  EXPECT_EQ(BRIDGE_EINVAL,
+            bridge_message_begin_object(nullptr, BRIDGE_TYPE_OBJECT, 0));
+  EXPECT_EQ(BRIDGE_EINVAL,
+            bridge_message_begin_object(m, BRIDGE_TYPE_ARRAY, 0));
+  EXPECT_EQ(BRIDGE_EINVAL,
+            bridge_message_begin_object(m, BRIDGE_TYPE_INSTANCE, 2));
+  EXPECT_EQ(BRIDGE_ELIMIT,
+            bridge_message_begin_object(m, BRIDGE_TYPE_OBJECT, SIZE_MAX));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_begin_object(m, BRIDGE_TYPE_OBJECT, 2));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_nil(m)) << "no name";
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_begin_array(m, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_string(m, "class", 5));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_integer(m, 1)) << "no module";
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_nil(m));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(m, 1));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_end(m)) << "one is missing";
+  ASSERT_EQ(BRIDGE_OK, bridge_message_begin_object(m, BRIDGE_TYPE_INSTANCE, 1));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_string(m, "in", 2));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_string(m, "module", 6));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_integer(m, 1)) << "no table";
+  ASSERT_EQ(BRIDGE_OK, bridge_message_begin_map(m, BRIDGE_COUNT_UNKNOWN));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_end(m));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_end(m));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_integer(m, 2)) << "full";
+  ASSERT_EQ(BRIDGE_OK, bridge_message_end(m));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_reference(m, 2)); /* the map */
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_write_reference(m, 3));
+  EXPECT_EQ(std::string("\xc7\x18\x07\x94\xa5"
+                        "class\xc0\x01\xc7\x0c\x08\x93\xa2"
+                        "in\xa6module\x80\xd4\x01\x02",
+                        30),
+            BytesOf(m));
+  EXPECT_EQ(2u, bridge_message_count(m));
+
+  bridge_reader reader;
+  bridge_value value;
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_init(&reader, m));
+  bridge_reader skipping = reader;
+  EXPECT_EQ(BRIDGE_OK, bridge_reader_skip(&skipping));
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&skipping, &value));
+  EXPECT_EQ(BRIDGE_TYPE_REFERENCE, value.type);
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(BRIDGE_TYPE_OBJECT, value.type);
+  EXPECT_EQ(4u, value.as.count);
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  }
+  ASSERT_EQ(BRIDGE_OK, bridge_reader_next(&reader, &value));
+  EXPECT_EQ(BRIDGE_TYPE_INSTANCE, value.type);
+  EXPECT_EQ(3u, value.as.count);
+
+  bridge_message *copy = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_clone(&copy, m));
+  EXPECT_EQ(BytesOf(m), BytesOf(copy));
+  EXPECT_EQ(BRIDGE_OK, bridge_message_truncate(copy, 27));
+  EXPECT_EQ(1u, bridge_message_count(copy));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_truncate(copy, 10));
+  bridge_message_release(copy);
+  EXPECT_EQ(BRIDGE_ECORRUPT,
+            bridge_message_from_bytes(&copy, bridge_message_data(m), 27));
+  bridge_message_release(m);
+}
+
+TEST(MessageLimit, HoldsToTheByte)
+{
+  for (size_t limit : {1u, 50u, 79u, 80u, 300u, 5000u}) {
+    bridge_message *m = nullptr;
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&m, 0));
+    ASSERT_EQ(BRIDGE_OK, bridge_message_set_limit(m, limit));
+    bridge_status status = BRIDGE_OK;
+    while ((status = bridge_message_write_integer(m, 1)) == BRIDGE_OK) {
+      ASSERT_LE(bridge_message_size(m), limit);
+    }
+    EXPECT_EQ(BRIDGE_ELIMIT, status);
+    EXPECT_EQ(limit, bridge_message_size(m));
+    EXPECT_EQ(limit, bridge_message_count(m));
+    EXPECT_EQ(BRIDGE_ELIMIT, bridge_message_begin_array(m, 0));
+    ASSERT_EQ(BRIDGE_OK, bridge_message_set_limit(m, 0));
+    const std::string text(10000, 'x');
+    EXPECT_EQ(BRIDGE_OK,
+              bridge_message_write_string(m, text.data(), text.size()));
+    /* Lower than what there is: nothing is lost, nothing is added. */
+    ASSERT_EQ(BRIDGE_OK, bridge_message_set_limit(m, limit));
+    EXPECT_EQ(BRIDGE_ELIMIT, bridge_message_write_nil(m));
+    EXPECT_EQ(limit + 10003, bridge_message_size(m));
+    bridge_message_release(m);
+  }
+}
+
+TEST(MessageLimit, IsChecked)
+{
+  bridge_message *m = nullptr;
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_set_limit(nullptr, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&m, 0));
+  EXPECT_EQ(BRIDGE_EINVAL, bridge_message_set_limit(m, BRIDGE_SIZE_MAX + 1));
+  EXPECT_EQ(BRIDGE_OK, bridge_message_set_limit(m, BRIDGE_SIZE_MAX));
+  bridge_message_release(m);
+}
+
+TEST(Handles, AreRetainedWhateverTheyAre)
+{
+  EXPECT_EQ(nullptr, bridge_handle_retain(nullptr));
+  bridge_handle_release(nullptr);
+  bridge_waker *waker = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_waker_create(&waker, BRIDGE_WAKER_CONDITION));
+  EXPECT_EQ(waker, bridge_handle_retain(waker));
+  bridge_waker_release(waker);
+  EXPECT_EQ(BRIDGE_OK, bridge_waker_raise(waker)) << "it lives";
+  bridge_handle_release(waker);
+}
+
 } // namespace
