@@ -65,7 +65,22 @@ def call(title, name, outstanding, aim, cores=None, peers=False):
     )
 
 
+def threads(at_once):
+    """Threads as llthreads2 makes them, from Lua; the bare ones are made from C."""
+    together = "one by one" if at_once == 1 else f"{at_once} at once"
+    return Row(
+        what=f"llthreads2: made, started, run and joined, {together}",
+        unit="us",
+        better="less",
+        ours=script("llthreads2.lua", at_once),
+        baselines={LIMIT: Run(["{programs}/thread_burst", str(at_once)])},
+        aim=Aim("<=", 1.1, LIMIT),
+    )
+
+
 ROWS = [
+    threads(1),
+    threads(8),
     *sends("integer", "integers", "M/s", 6, peers=True),
     *sends("string64", "64-byte strings", "M/s", 4, peers=True),
     *sends("table10", "tables of 10 fields", "M/s", 0.85),
