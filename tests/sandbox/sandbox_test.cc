@@ -198,6 +198,12 @@ const Attempt kAttempts[] = {
      "local mt = {} local t = setmetatable({}, mt) mt.__gc = function() "
      "ran = true end t = nil collectgarbage() collectgarbage() return ran",
      "nil"},
+    {"a finalizer in the mark of arrays",
+     "local b = require 'bridge' "
+     "local mt = getmetatable(b.array {}) mt.__gc = function() ran = true end "
+     "for i = 1, 10 do b.array {} end collectgarbage() collectgarbage() "
+     "return ran, mt == getmetatable(b.array {})",
+     "nil true"},
     {"a finalizer in a coroutine",
      "return select(2, coroutine.resume(coroutine.create(function() "
      "return setmetatable({}, {__gc = 1}) end)))",

@@ -1,6 +1,7 @@
 /* Failures on their way into a script: nil, message, code, error. */
 #include "lua/failure.h"
 
+#include "lua/bind.h"
 #include "lua/values.h"
 
 #include <lauxlib.h>
@@ -105,7 +106,8 @@ static void push_cause(lua_State *L, const bridge_error *error, int depth)
     push_cause(L, cause, depth + 1);
     lua_setfield(L, -2, "cause");
   }
-  luaL_setmetatable(L, BRIDGE__ERROR);
+  luaL_getmetatable(L, BRIDGE__ERROR);
+  bridge__bind(L);
 }
 
 /* Protected: pushes text, code, table. */
@@ -136,7 +138,8 @@ static int describe(lua_State *L)
     push_cause(L, bridge_error_cause(made->error), 0);
     lua_setfield(L, -2, "cause");
   }
-  luaL_setmetatable(L, BRIDGE__ERROR);
+  luaL_getmetatable(L, BRIDGE__ERROR);
+  bridge__bind(L);
   return 3;
 }
 

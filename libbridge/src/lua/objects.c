@@ -5,6 +5,8 @@
    without allocating: the names of metamethods, too. */
 #include "lua/objects.h"
 
+#include "lua/bind.h"
+
 #include <lauxlib.h>
 
 #include <stdatomic.h>
@@ -396,8 +398,8 @@ void bridge__class_mark(lua_State *L, bridge__class mark)
 {
   push_classes(L);
   lua_rawgeti(L, -1, mark == BRIDGE__CLASS_ARRAY ? ARRAY_MARK : MAP_MARK);
-  lua_setmetatable(L, -3);
-  lua_pop(L, 1);
+  lua_remove(L, -2);
+  bridge__bind(L);
 }
 
 int bridge__mark(lua_State *L)

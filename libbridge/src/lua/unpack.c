@@ -9,6 +9,7 @@
    Objects are made by functions of the script, when all that they are made of is
    there; for that there are helpers, too, so that none is made twice. */
 #include "lua/objects.h"
+#include "lua/bind.h"
 #include "lua/path.h"
 #include "lua/sandbox.h"
 #include "lua/values.h"
@@ -441,7 +442,7 @@ static bridge_status make_instance(unpacker *u, const level *l)
     return refuse(u, BRIDGE_ECORRUPT, "an instance without its table");
   }
   lua_pushvalue(L, l->object);
-  lua_setmetatable(L, -2);
+  bridge__bind(L);
   lua_replace(L, l->object);
   return BRIDGE_OK;
 }
