@@ -126,6 +126,7 @@ enum {
   NUMBER,
   STRING,
   TABLE,
+  FUNCTION,
   END
 };
 
@@ -175,6 +176,34 @@ static void pack_table(lua_State *L, int index, node **n)
   *room(n, 1) = END;
 }
 
+static int write_piece(lua_State *L, const void *data, size_t size, void *user)
+{
+  (void)L;
+  memcpy(room(user, size), data, size);
+  return 0;
+}
+
+/* The size of the code, the code, how many upvalues, the upvalues. */
+static void pack_function(lua_State *L, int index, node **n)
+{
+  put(n, FUNCTION, &(uint32_t){0}, sizeof(uint32_t));
+  size_t begin = (*n)->size;
+  lua_pushvalue(L, index);
+  lua_dump(L, write_piece, n, 0);
+  lua_pop(L, 1);
+  uint32_t size = (uint32_t)((*n)->size - begin);
+  memcpy((*n)->bytes + begin - sizeof size, &size, sizeof size);
+  size_t place = (*n)->size;
+  unsigned char count = 0;
+  *room(n, 1) = count;
+  while (lua_getupvalue(L, index, count + 1) != NULL) {
+    count++;
+    pack(L, lua_gettop(L), n);
+    lua_pop(L, 1);
+  }
+  (*n)->bytes[place] = count;
+}
+
 static void pack(lua_State *L, int index, node **n)
 {
   switch (lua_type(L, index)) {
@@ -198,6 +227,9 @@ static void pack(lua_State *L, int index, node **n)
   }
   case LUA_TTABLE:
     pack_table(L, index, n);
+    break;
+  case LUA_TFUNCTION:
+    pack_function(L, index, n);
     break;
   default:
     *room(n, 1) = NIL;
@@ -225,6 +257,22 @@ static const unsigned char *unpack_table(lua_State *L, const unsigned char *at)
   return at + 1;
 }
 
+static const unsigned char *unpack_function(lua_State *L,
+                                            const unsigned char *at)
+{
+  uint32_t size = 0;
+  memcpy(&size, at, sizeof size);
+  at += sizeof size;
+  luaL_loadbufferx(L, (const char *)at, size, "=function", "b");
+  at += size;
+  int count = *at++;
+  for (int i = 1; i <= count; i++) {
+    at = unpack(L, at);
+    lua_setupvalue(L, -2, i);
+  }
+  return at;
+}
+
 static const unsigned char *unpack(lua_State *L, const unsigned char *at)
 {
   unsigned char tag = *at++;
@@ -246,6 +294,8 @@ static const unsigned char *unpack(lua_State *L, const unsigned char *at)
     return at + sizeof size + size;
   case TABLE:
     return unpack_table(L, at);
+  case FUNCTION:
+    return unpack_function(L, at);
   case NIL:
     lua_pushnil(L);
     return at;

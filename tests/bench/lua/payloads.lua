@@ -19,6 +19,13 @@ local function nested(n)
   return t
 end
 
+local function closure(a, b, c)
+  return function(d)
+    a = a + d
+    return a, b, c
+  end
+end
+
 local sixteen = "0123456789abcdef"
 
 return {
@@ -33,5 +40,6 @@ return {
     200000, 1e-6,
   },
   nested100 = { nested(10), 40000, 1e-3 },
+  closure3 = { closure(1, "b", 2.5), 40000, 1e-3 },
   string1m = { sixteen:rep(65536), 1200, 1048576e-9 },
 }
