@@ -54,6 +54,19 @@ Owned<bridge_error> look(bridge_worker *worker, int timeout_ms = kSoon)
   return Owned<bridge_error>(where);
 }
 
+/* Whether a level of it is at this line.  (The loops call the C library, since
+   ThreadSanitizer keeps signals back until then.) */
+bool stands_at(const bridge_error *where, int line)
+{
+  bool found = false;
+  for (size_t i = 0; i < bridge_error_frame_count(where); i++) {
+    bridge_frame frame;
+    EXPECT_STATUS(bridge_error_frame(where, i, &frame), BRIDGE_OK);
+    found = found || frame.line == line;
+  }
+  return found;
+}
+
 bool contains(const std::string &text, const std::string &part)
 {
   return text.find(part) != std::string::npos;
@@ -78,7 +91,7 @@ TEST(Look, SeesAScriptThatComputes)
   Owned<bridge_queue> told = queue();
   Owned<bridge_worker> worker =
       start("local told = ...\n"
-            "local function inner() while true do end end\n"
+            "local function inner() while true do tostring(0.5) end end\n"
             "told:push 'runs'\n"
             "inner()",
             message(told.get()));
@@ -91,10 +104,8 @@ TEST(Look, SeesAScriptThatComputes)
   Owned<bridge_error> where = look(worker.get());
   EXPECT_TRUE(contains(bridge_error_traceback(where.get()), "inner"))
       << bridge_error_traceback(where.get());
-  bridge_frame frame;
-  ASSERT_STATUS(bridge_error_frame(where.get(), 0, &frame), BRIDGE_OK);
-  EXPECT_EQ(frame.line, 2);
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_TRUE(stands_at(where.get(), 2));
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 
 TEST(Look, SeesACoroutineOfTheScriptsOwnAndWhoResumedIt)
@@ -102,7 +113,8 @@ TEST(Look, SeesACoroutineOfTheScriptsOwnAndWhoResumedIt)
   Owned<bridge_queue> told = queue();
   Owned<bridge_worker> worker =
       start("local told = ...\n"
-            "local function inside() told:push 'runs' while true do end end\n"
+            "local function inside() told:push 'runs' while true do "
+            "tostring(0.5) end end\n"
             "local function outside() coroutine.wrap(inside)() end\n"
             "outside()",
             message(told.get()));
@@ -110,12 +122,10 @@ TEST(Look, SeesACoroutineOfTheScriptsOwnAndWhoResumedIt)
   Owned<bridge_error> where = look(worker.get());
   const bridge_error *outer = bridge_error_cause(where.get());
   ASSERT_NE(outer, nullptr);
-  bridge_frame frame;
-  ASSERT_STATUS(bridge_error_frame(where.get(), 0, &frame), BRIDGE_OK);
-  EXPECT_EQ(frame.line, 2);
+  EXPECT_TRUE(stands_at(where.get(), 2));
   EXPECT_TRUE(contains(bridge_error_traceback(outer), "outside"))
       << bridge_error_traceback(outer);
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 
 TEST(Look, SeesAllCoroutinesOfOneThatWaits)
@@ -136,7 +146,7 @@ TEST(Look, SeesAllCoroutinesOfOneThatWaits)
   EXPECT_TRUE(contains(text, "main chunk serves:")) << text;
   EXPECT_TRUE(contains(text, "nap sleeps:")) << text;
   EXPECT_TRUE(contains(text, "deep")) << text;
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 
 TEST(Look, SeesAHostsWorker)
@@ -234,14 +244,14 @@ TEST(Watchdog, TellsWhereAScriptRunsForTooLongAndAgainWhenItDoubles)
 {
   Listener listener;
   Owned<bridge_worker> worker =
-      start("local function spin() while true do end end\n"
+      start("local function spin() while true do tostring(0.5) end end\n"
             "spin()");
   EXPECT_STATUS(bridge_set_watchdog(20), BRIDGE_OK);
   ASSERT_TRUE(listener.wait_for(3));
   EXPECT_TRUE(contains(listener.texts()[0], "main chunk has run for"))
       << listener.texts()[0];
   EXPECT_TRUE(contains(listener.texts()[0], "spin")) << listener.texts()[0];
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 
 TEST(Watchdog, SaysNothingOfThoseThatWait)
@@ -249,14 +259,14 @@ TEST(Watchdog, SaysNothingOfThoseThatWait)
   Listener listener;
   Owned<bridge_worker> idle = start("require 'bridge'.serve {}");
   EXPECT_STATUS(bridge_set_watchdog(5), BRIDGE_OK);
-  Owned<bridge_worker> busy = start("while true do end");
+  Owned<bridge_worker> busy = start("while true do tostring(0.5) end");
   ASSERT_TRUE(listener.wait_for(3)); /* it has looked often enough */
   for (const std::string &text : listener.texts()) {
     EXPECT_TRUE(contains(text, "main chunk has run")) << text;
   }
   EXPECT_STATUS(bridge_set_watchdog(0), BRIDGE_OK);
   size_t count = listener.texts().size();
-  EXPECT_STATUS(bridge_worker_close(busy.get(), 100), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(busy.get(), 500), BRIDGE_OK);
   EXPECT_EQ(listener.texts().size(), count); /* it was gone before */
   EXPECT_STATUS(bridge_worker_close(idle.get(), kSoon), BRIDGE_OK);
 }

@@ -230,10 +230,10 @@ TEST(Next, IsToldWhenTheWorkerIsCancelledOrStopped)
   Owned<bridge_worker> worker = start("require 'bridge'.sleep(1000)");
   std::thread waiting([&] { EXPECT_EQ(next(worker.get()), "BRIDGE_ECLOSED"); });
   eventually([&] { return look(worker.get()).inbox_items == 0; });
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 20), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 200), BRIDGE_OK);
   waiting.join();
   worker = start("require 'bridge'.yield(1)");
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 20), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 200), BRIDGE_OK);
   EXPECT_NE(join(worker.get()).find("CANCELLED"), std::string::npos);
 }
 
@@ -298,7 +298,7 @@ TEST(Pause, HoldsAScriptThatRuns)
   EXPECT_STATUS(bridge_worker_resume(worker.get()), BRIDGE_OK);
   EXPECT_EQ(pop(told.get()), "1");
   EXPECT_STATUS(bridge_worker_pause(worker.get()), BRIDGE_OK);
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 50), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 
 TEST(Pause, APausedWorkerIsClosedAndCancelled)
@@ -310,7 +310,7 @@ TEST(Pause, APausedWorkerIsClosedAndCancelled)
   EXPECT_EQ(join(worker.get()), "");
   worker = start("require 'bridge'.sleep(1000)");
   EXPECT_STATUS(bridge_worker_pause(worker.get()), BRIDGE_OK);
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 20), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 200), BRIDGE_OK);
   EXPECT_NE(join(worker.get()).find("CANCELLED"), std::string::npos);
   worker = start(kCounter); /* nobody resumes it, and nobody keeps it */
   EXPECT_STATUS(bridge_worker_pause(worker.get()), BRIDGE_OK);
@@ -448,7 +448,7 @@ TEST(Exit, RunsWhenTheWorkerIsCancelled)
   Owned<bridge_queue> out = queue();
   Owned<bridge_worker> worker = start(kExits, message(out.get(), "sleep"));
   EXPECT_EQ(pop(out.get()), "'sleeps'");
-  EXPECT_STATUS(bridge_worker_close(worker.get(), 20), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), 200), BRIDGE_OK);
   EXPECT_EQ(pop(out.get()).substr(0, 13), "3 'cancelled'");
 }
 
