@@ -747,6 +747,121 @@ private:
   }
 };
 
+/* A sandbox is made, and a script looks around in it. */
+class Sandboxed : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.sandbox = true;
+    const bridge_module modules[] = {{"twice", open_twice}};
+    options.modules = modules;
+    options.module_count = 1;
+    Held<bridge_state> state;
+    Held<bridge_error> error;
+    TRY(bridge_state_create(state.out(), &options, error.out()));
+    return judge(bridge_state_run(state, kScript, std::strlen(kScript), "=box",
+                                  nullptr, nullptr, error.out()),
+                 error);
+  }
+
+private:
+  static constexpr const char *kScript = R"lua(
+    assert(require "twice" (21) == 42 and require "string" == string)
+    assert(collectgarbage "count" > 0 and load "return 1" () == 1)
+    local bridge = require "bridge"
+    assert(bridge.worker == nil and #bridge.array { 1, 2 } == 2)
+  )lua";
+};
+
+/* The functions of the strict level. */
+class Strict : public Scene
+{
+public:
+  Strict()
+  {
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.stop = BRIDGE_STOP_STRICT;
+    EXPECT_STATUS(bridge_state_create(state.out(), &options, nullptr),
+                  BRIDGE_OK);
+  }
+
+  bridge_status play() override
+  {
+    Held<bridge_error> error;
+    return judge(bridge_state_run(state, kScript, std::strlen(kScript), "=box",
+                                  nullptr, nullptr, error.out()),
+                 error);
+  }
+
+private:
+  Held<bridge_state> state;
+  static constexpr const char *kScript = R"lua(
+    local long = ("x"):rep(3000, "-")
+    assert(#long == 5999 and long:gsub("x", "%0%0"):find("xx%-xx") == 1)
+    assert(long:gsub("(x)%-", function(x) return x end) == ("x"):rep(3000))
+    assert(("k=v"):gsub("%w", { k = "v" }) == "v=v")
+    local words = {}
+    for key, value in ("a=1, b=2"):gmatch "(%w+)=(%w+)" do
+      words[#words + 1] = key .. value
+    end
+    assert(table.concat(words, long):match "^a1.*b2$")
+    local list = {}
+    for i = 1, 200 do table.insert(list, 1, (i * 7) % 200) end
+    table.sort(list, function(a, b) return a > b end)
+    assert(list[1] == 199 and table.remove(list, 1) == 199)
+    assert(select("#", table.unpack(table.move(list, 1, 199, 2))) == 200)
+    for key in pairs { one = 1 } do assert(tostring(key) == "one") end
+    local good, text = pcall(setmetatable, {}, { __gc = print })
+    assert(not good and (text:find "__gc" or text:find "memory"), text)
+    local wrapped = coroutine.wrap(function(n)
+      coroutine.yield(("%d"):format(n))
+    end)
+    assert(wrapped(7) == "7")
+  )lua";
+};
+
+/* A script is stopped, by a limit of time, whatever there is no memory for. */
+class Stopped : public Scene
+{
+public:
+  Stopped()
+  {
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.stop = BRIDGE_STOP_STRICT;
+    options.run.timeout_ms = 3;
+    EXPECT_STATUS(bridge_state_create(state.out(), &options, nullptr),
+                  BRIDGE_OK);
+  }
+
+  bridge_status play() override
+  {
+    Held<bridge_error> error;
+    bridge_status status =
+        bridge_state_run(state, kScript, std::strlen(kScript), "=box", nullptr,
+                         nullptr, error.out());
+    if (status == BRIDGE_OK) {
+      return BRIDGE_EINVAL; /* it cannot end by itself */
+    }
+    return status == BRIDGE_ETIMEDOUT ? BRIDGE_OK : judge(status, error);
+  }
+
+private:
+  Held<bridge_state> state;
+  static constexpr const char *kScript = R"lua(
+    local routine = coroutine.wrap(function()
+      local list <const> = { "a", {}, function() end }
+      pcall(table.concat, list, ("x"):rep(2000))
+      while true do end
+    end)
+    while true do pcall(routine) end
+  )lua";
+};
+
 /* A host that holds the state, and uses it by Lua's own functions. */
 class Within : public WithState
 {
@@ -830,6 +945,92 @@ private:
       EXPECT_STATUS(status, BRIDGE_ENOMEM);
     }
     return whole ? BRIDGE_OK : BRIDGE_ENOMEM;
+  }
+};
+
+/* A main program on a coroutine, which an interrupt ends. */
+class Called : public WithState
+{
+public:
+  bridge_status play() override
+  {
+    lua_State *main = nullptr;
+    TRY(bridge_state_enter(state, kLong, &main));
+    lua_State *routine = thread(main);
+    bridge_status status = routine == nullptr ? BRIDGE_ENOMEM : call(routine);
+    EXPECT_STATUS(
+        bridge_state_interrupt(state, BRIDGE_INTERRUPT_CLEAR, nullptr),
+        BRIDGE_OK);
+    if (routine != nullptr) {
+      lua_resetthread(routine);
+    }
+    lua_settop(main, 0);
+    EXPECT_STATUS(bridge_state_leave(state), BRIDGE_OK);
+    return status;
+  }
+
+private:
+  static int make(lua_State *L)
+  {
+    lua_newthread(L);
+    return 1;
+  }
+
+  static lua_State *thread(lua_State *main)
+  {
+    lua_pushcfunction(main, make);
+    return lua_pcall(main, 0, 1, 0) == LUA_OK ? lua_tothread(main, -1)
+                                              : nullptr;
+  }
+
+  bridge_status load(lua_State *routine, const char *source)
+  {
+    Held<bridge_error> error;
+    return judge(bridge_state_load(state, routine, source, std::strlen(source),
+                                   "=called", error.out()),
+                 error);
+  }
+
+  bridge_status call(lua_State *routine)
+  {
+    Held<bridge_error> error;
+    int count = 0;
+    TRY(load(routine, "local _, main = coroutine.running() return main"));
+    TRY(judge(bridge_state_call(state, routine, 0, &count, error.out()),
+              error));
+    EXPECT_TRUE(count == 1 && lua_toboolean(routine, -1) != 0);
+    lua_settop(routine, 0);
+    TRY(load(routine, "while true do end"));
+    TRY(bridge_state_interrupt(state, BRIDGE_INTERRUPT_ONCE, "interrupted"));
+    bridge_status status =
+        bridge_state_call(state, routine, 0, &count, error.out());
+    bool whole = status == BRIDGE_ESCRIPT && error != nullptr &&
+                 std::string(bridge_error_text(error, nullptr)) ==
+                     "called:1: interrupted";
+    return whole ? BRIDGE_OK : BRIDGE_ENOMEM;
+  }
+};
+
+/* A state that lives as long as its chunk. */
+class Chunk : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    bridge_chunk chunk;
+    bridge_chunk_init(&chunk);
+    chunk.source = "return ..., { ('x'):rep(5000) }";
+    bridge_status status = number(&chunk.arguments, 7);
+    if (status == BRIDGE_OK) {
+      status = (bridge_status)(intptr_t)bridge_run_chunk(&chunk);
+      EXPECT_EQ(chunk.arguments, nullptr);
+      EXPECT_EQ(chunk.results != nullptr, status == BRIDGE_OK);
+    }
+    if (status == BRIDGE_ESCRIPT) { /* it raised "not enough memory" */
+      status = BRIDGE_ENOMEM;
+    }
+    bridge_chunk_clear(&chunk);
+    return status;
   }
 };
 
@@ -1263,7 +1464,8 @@ public:
         asked += status == BRIDGE_OK;
       }
     }
-    EXPECT_STATUS(bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_stop(worker), BRIDGE_OK);
     for (int i = 0; i < asked; i++) {
       Held<bridge_message> answer;
@@ -1421,11 +1623,14 @@ const Entry kEntries[] = {
     entry<Threads>("Threads"),   entry<StateOptions>("StateOptions", 7),
     entry<Bare>("Bare"),         entry<Values>("Values", 7),
     entry<Within>("Within"),     entry<Handles>("Handles", 7),
+    entry<Called>("Called"),     entry<Chunk>("Chunk"),
     entry<Failures>("Failures"), entry<Module>("Module", 23),
     entry<Life>("Life", 7),      entry<Chunks>("Chunks", 23),
     entry<Calls>("Calls"),       entry<Requests>("Requests"),
     entry<Relays>("Relays", 3),  entry<Stepped>("Stepped"),
     entry<Ends>("Ends", 23),     entry<Rest>("Rest"),
+    entry<Sandboxed>("Sandboxed", 23), entry<Strict>("Strict", 7),
+    entry<Stopped>("Stopped", 7),
     entry<Diary>("Diary"),       entry<Watched>("Watched", 3),
 };
 
