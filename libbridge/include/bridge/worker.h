@@ -89,8 +89,9 @@ typedef struct bridge_worker_options {
   /** The processors of its thread, as bridge_thread_options; 0 for all. */
   uint64_t affinity;
   /** When the inbox has no room: BRIDGE_QUEUE_BLOCK waits for it as long as the
-      call says, BRIDGE_QUEUE_FAIL never does.  Requests that were let in are not
-      dropped: BRIDGE_QUEUE_DROP_OLDEST is BRIDGE_EUNSUPPORTED. */
+      call says, BRIDGE_QUEUE_FAIL never does.  BRIDGE_QUEUE_DROP_OLDEST answers
+      the request that has waited longest with BRIDGE_EFULL, and takes the new one;
+      requests that the worker has taken out already are kept. */
   bridge_queue_policy inbox_full;
 } bridge_worker_options;
 
@@ -228,7 +229,7 @@ typedef struct bridge_worker_info {
   uint64_t messages;
   /** Requests, and chunks, that failed. */
   uint64_t errors;
-  /** Requests that were refused, since the inbox was full. */
+  /** Requests that were refused, or dropped, since the inbox was full. */
   uint64_t dropped;
   /** Whether bridge_worker_pause holds it. */
   bool paused;

@@ -45,6 +45,10 @@ struct bridge_queue {
   atomic_bool may_block; /* written in the seat: somebody has once waited */
   atomic_uint_fast64_t dropped;
 
+  /* Who decides what is dropped; NULL for nobody. */
+  bridge__queue_drop *drop;
+  void *drop_user;
+
   /* A select that is the consumer. */
   atomic_uint selecting;
   bridge__parking *selector; /* guarded by mutex */

@@ -167,21 +167,62 @@ static bridge_status reserve_some(bridge_queue *queue,
 
 /* ---- Making room ---- */
 
-/* Frees one message, outside of the seat: freeing runs code of others. */
-static void drop_oldest(bridge_queue *queue)
+static bridge_message *take_oldest(bridge_queue *queue)
 {
   bridge__queue_borrow(queue);
   bridge_message *message = bridge__queue_next(queue);
   if (message != NULL) {
     bridge__queue_credit(queue, bridge__queue_cost(message));
-    /* Publishes nothing: a number for people. */
-    atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
   }
   bridge__queue_give_back(queue);
   if (message == NULL) {
     bridge__yield(); /* others have taken the room and have yet to link */
   }
-  bridge_message_release(message);
+  return message;
+}
+
+/* Drops one message, outside of the seat: that runs code of others.  False if there
+   was none that may be dropped. */
+static bool drop_oldest(bridge_queue *queue)
+{
+  bridge_message *message = take_oldest(queue);
+  if (message == NULL ||
+      (queue->drop != NULL && !queue->drop(queue->drop_user, message))) {
+    return false;
+  }
+  /* Publishes nothing: a number for people. */
+  atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
+  if (queue->drop == NULL) {
+    bridge_message_release(message);
+  }
+  return true;
+}
+
+void bridge__queue_on_drop(bridge_queue *queue,
+                           bridge__queue_drop *drop,
+                           void *user)
+{
+  queue->drop = drop;
+  queue->drop_user = user;
+}
+
+/* Where there is somebody who decides what is dropped, all that is in the queue may
+   be kept: then it is full. */
+static bridge_status reserve_dropping(bridge_queue *queue, uint64_t credit)
+{
+  enum {
+    PATIENCE = 64 /* beyond what is in there: others may have yet to link */
+  };
+  size_t kept = 0;
+  bridge_status status = BRIDGE_EFULL;
+  while (status == BRIDGE_EFULL) {
+    if (!drop_oldest(queue) && queue->drop != NULL &&
+        ++kept > bridge_queue_count(queue) + PATIENCE) {
+      return BRIDGE_EFULL;
+    }
+    status = reserve(queue, credit, queue->items, queue->bytes);
+  }
+  return status;
 }
 
 static bridge_status reserve_waiting(bridge_queue *queue,
@@ -206,12 +247,7 @@ static bridge_status make_room(bridge_queue *queue,
                                int timeout_ms)
 {
   if (queue->policy == BRIDGE_QUEUE_DROP_OLDEST) {
-    bridge_status status = BRIDGE_EFULL;
-    while (status == BRIDGE_EFULL) {
-      drop_oldest(queue);
-      status = reserve(queue, credit, queue->items, queue->bytes);
-    }
-    return status;
+    return reserve_dropping(queue, credit);
   }
   if (timeout_ms == 0) {
     return BRIDGE_EFULL;

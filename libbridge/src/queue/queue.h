@@ -19,6 +19,17 @@ bridge_status bridge__queue_pop_kept(bridge_queue *queue,
 void bridge__queue_release_room(bridge_queue *queue,
                                 const bridge_message *message);
 
+/* What becomes of a message that has to make room: true if it is gone.  Else it was
+   put back in some way, and another one is looked for.  Called by who pushes,
+   without any lock. */
+typedef bool bridge__queue_drop(void *user, bridge_message *message);
+
+/* For BRIDGE_QUEUE_DROP_OLDEST, before anybody else has the queue.  A push finds
+   it full when nothing could be dropped. */
+void bridge__queue_on_drop(bridge_queue *queue,
+                           bridge__queue_drop *drop,
+                           void *user);
+
 /* ---- As one of several that a select waits for ---- */
 
 /* The consumer's seat, until it is vacated.  BRIDGE_EBUSY if there is one. */

@@ -161,6 +161,28 @@ static bridge_status check(bridge_worker *worker,
   return bridge__worker_stop_asked(worker) ? refusal(worker) : BRIDGE_OK;
 }
 
+/* Only requests: what else is in an inbox has nobody who would send it again.  The
+   reference of who pushes keeps the worker. */
+bool bridge__request_dropped(void *user, bridge_message *message)
+{
+  bridge_worker *worker = user;
+  if (message->envelope.kind != BRIDGE__REQUEST) {
+    if (bridge__queue_push_forced(worker->inbox, &message) != BRIDGE_OK) {
+      bridge_message_release(message); /* closed: nobody will read it */
+    }
+    return false;
+  }
+  bridge__reply *reply = message->envelope.attachment;
+  message->envelope.attachment = NULL;
+  bridge_message_release(message);
+  if (reply != NULL) {
+    bridge__reply_failure(&reply, BRIDGE_EFULL, NULL);
+  }
+  /* Publishes nothing: a number for people. */
+  atomic_fetch_add_explicit(&worker->gauge.refused, 1, memory_order_relaxed);
+  return true;
+}
+
 /* `reply` NULL: nobody waits for the result.  Takes the reply. */
 static bridge_status post(bridge_worker *worker,
                           int kind,

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "message/error.h"
+#include "queue/queue.h"
 
 #include <lauxlib.h>
 
@@ -92,7 +93,13 @@ static bridge_status make_inbox(bridge_worker *worker,
     return status;
   }
   worker->stop_message->envelope.kind = BRIDGE__STOP;
-  return bridge_queue_create(&worker->inbox, &inbox);
+  const bool drops = options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST;
+  inbox.policy = drops ? BRIDGE_QUEUE_DROP_OLDEST : BRIDGE_QUEUE_BLOCK;
+  status = bridge_queue_create(&worker->inbox, &inbox);
+  if (status == BRIDGE_OK && drops) {
+    bridge__queue_on_drop(worker->inbox, bridge__request_dropped, worker);
+  }
+  return status;
 }
 
 static bridge_status make_state(bridge_worker *worker,
@@ -203,8 +210,7 @@ static bridge_status check_options(const bridge_worker_options *options)
   if (!known || !one_chunk || !threaded || !policy || !limits) {
     return BRIDGE_EINVAL;
   }
-  return options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST ? BRIDGE_EUNSUPPORTED
-                                                         : BRIDGE_OK;
+  return BRIDGE_OK;
 }
 
 static bridge_status make_parts(bridge_worker *worker,

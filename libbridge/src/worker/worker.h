@@ -236,6 +236,8 @@ void bridge__reply_results(bridge__reply **reply);
 void bridge__reply_failure(bridge__reply **reply,
                            bridge_status status,
                            bridge_error *error);
+/* An inbox has no room (queue/queue.h). */
+bool bridge__request_dropped(void *user, bridge_message *message);
 
 /* ---- chunk.c ---- */
 /* Make the main task: chunk and arguments on a coroutine of its own. */
