@@ -115,6 +115,25 @@ def crowd(producers):
     )
 
 
+def channel(senders, receivers):
+    """Both sides sleep where they have to, and every message is a new one."""
+
+    def of(name):
+        return Run(
+            [f"{{programs}}/channel_{name}", str(senders), str(receivers)]
+        )
+
+    deque = "C++: deque, mutex and conditions"
+    return Row(
+        what=f"channel, room for 1024: {count(senders)}, {receivers} receiving",
+        unit="M/s",
+        better="more",
+        ours=of("bridge"),
+        baselines={deque: of("deque")},
+        note="an item of the deque is a number on the heap.",
+    )
+
+
 ROWS = [
     *map(one_by_one, (1, 2, 4)),
     *map(batches, (1, 2, 4)),
@@ -186,6 +205,8 @@ ROWS = [
         " receiver pops without waiting and tries again when it found nothing.",
     ),
     *map(crowd, (8, 32)),
+    channel(1, 1),
+    channel(2, 2),
 ]
 
 SHORT = (
