@@ -56,7 +56,9 @@ bool attack_wait(int timeout_ms)
 {
   struct timespec end;
   clock_gettime(CLOCK_REALTIME, &end);
-  end.tv_sec += timeout_ms / 1000;
+  end.tv_nsec += timeout_ms % 1000 * 1000000L;
+  end.tv_sec += timeout_ms / 1000 + end.tv_nsec / 1000000000;
+  end.tv_nsec %= 1000000000;
   int error = 0;
   pthread_mutex_lock(&state.mutex);
   while (!state.begun && !state.over && error == 0) {

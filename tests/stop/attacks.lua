@@ -6,7 +6,7 @@
 --
 -- which says what becomes of it when a cancel of that level comes:
 --
---   stopped   the run ends, as cancelled
+--   stopped   the run ends, as cancelled (the cooperative level: a wait ends)
 --   runs      it goes on; the state's own level stops it
 --   ends      it ends by an error of its own, cancelled or not
 --   refused   it ends by an error before it has begun
