@@ -63,13 +63,53 @@ const char *const kScript = R"lua(
   assert(five_again == 5 and results[1] == "results")
 )lua";
 
+/* A program that was written for llthreads2; its threads are joined, so that all
+   they had is given back. */
+const char *const kThreads = R"lua(
+  local llthreads2 = require "llthreads2"
+  local function quiet() end
+  llthreads2.set_logger(quiet)
+  local shared = {}
+  local nested = { shared, shared, [2.5] = print, text = ("long"):rep(3000) }
+  nested.itself = nested
+  local code = [[
+    require "llthreads2".set_logger(function() end)
+    local nested = ...
+    assert(nested.itself == nested and nested[1] == nested[2])
+    return ...
+  ]]
+  local function ends(thread, good, ...)
+    if good == true then
+      return ...
+    end
+    error((...), 0)
+  end
+  local thread = llthreads2.new(code, nested, 1, nil)
+  assert(thread:start() == thread or error "no memory for a thread")
+  local three, one = ends(thread, thread:join())
+  assert(three.itself == three and three[1] == three[2] and one == 1)
+  assert(three[2.5] == print and #three.text == 12000)
+  assert(not thread:interrupt() and thread:alive() == nil)
+  for _, row in ipairs { { false, false }, { true, true } } do
+    local other = llthreads2.new(code, nested)
+    if not other:start(row[1], row[2]) then error "no memory for a thread" end
+    assert(other:join() == true)
+  end
+  local bad = llthreads2.new "require 'llthreads2'.set_logger(print) error 'x'"
+  bad:interrupt()
+  local never, why = pcall(llthreads2.new, "", { { function() end } })
+  assert(not never and (why:find "un%-supported" or why:find "memory"), why)
+  never, why = pcall(llthreads2.new, "x x")
+  assert(not never and (why:find "syntax error" or why:find "memory"), why)
+)lua";
+
 const char *const kSetup = R"lua(
   package.path, package.cpath = PATH, CPATH
   assert(#("x"):rep(10000) == 10000) -- Lua's own buffers, complete
 )lua";
 
 struct Host {
-  Host()
+  explicit Host(const char *script)
   {
     L = lua_newstate(allocate, nullptr);
     luaL_openlibs(L);
@@ -78,7 +118,7 @@ struct Host {
     lua_pushliteral(L, LUA_TREE "/?.so");
     lua_setglobal(L, "CPATH");
     EXPECT_EQ(luaL_dostring(L, kSetup), LUA_OK) << lua_tostring(L, -1);
-    EXPECT_EQ(luaL_loadstring(L, kScript), LUA_OK) << lua_tostring(L, -1);
+    EXPECT_EQ(luaL_loadstring(L, script), LUA_OK) << lua_tostring(L, -1);
     lua_setfield(L, LUA_REGISTRYINDEX, "script");
   }
   ~Host()
@@ -111,13 +151,16 @@ protected:
     alarm(110);
   }
 
+  const char *script = kScript;
+  long least = 100; /* allocations that are refused at the last */
+
   bool play(fault::Gate &gate, long number, bool ever)
   {
     bridge_trim();
     long before = fault::live;
     bool failed = false;
     {
-      Host host;
+      Host host(script);
       gate.arm(number, ever);
       std::string text = host.run();
       failed = gate.disarm();
@@ -138,7 +181,7 @@ protected:
     while (play(gate, number, ever) && !HasFailure()) {
       number += stride;
     }
-    EXPECT_GT(number, 100);
+    EXPECT_GT(number, least);
   }
 };
 
@@ -158,6 +201,40 @@ TEST_F(LuaHost, SurvivesALibraryThatHasNoMemoryOnce)
 }
 
 TEST_F(LuaHost, SurvivesALibraryThatHasNoMemoryForEver)
+{
+  sweep(fault::memory, true);
+}
+
+class ThreadsHost : public LuaHost
+{
+protected:
+  void SetUp() override
+  {
+    if (!WITH_LLTHREADS2) {
+      GTEST_SKIP() << "llthreads2 is not built";
+    }
+    LuaHost::SetUp();
+    script = kThreads;
+    least = 50;
+  }
+};
+
+TEST_F(ThreadsHost, SurvivesAStateThatHasNoMemoryOnce)
+{
+  sweep(own, false);
+}
+
+TEST_F(ThreadsHost, SurvivesAStateThatHasNoMemoryForEver)
+{
+  sweep(own, true);
+}
+
+TEST_F(ThreadsHost, SurvivesALibraryThatHasNoMemoryOnce)
+{
+  sweep(fault::memory, false);
+}
+
+TEST_F(ThreadsHost, SurvivesALibraryThatHasNoMemoryForEver)
 {
   sweep(fault::memory, true);
 }

@@ -125,7 +125,8 @@ static int raise_failure(lua_State *L,
   const char *text = bridge_error_text(error, &size);
   drop_child(self);
   drop_values(self);
-  if (size == 0) {
+  if (size == 0) { /* what the text was is lost for lack of memory */
+    status = status == BRIDGE_ESYNTAX ? BRIDGE_ENOMEM : status;
     lua_pushstring(L, bridge_status_text(status));
   } else {
     lua_pushlstring(L, text, size);
