@@ -1707,4 +1707,82 @@ TEST(Memory, ACollectionMeanwhileTakesNothingInUse)
   lua_close(L);
 }
 
+/* Two objects within each other, one twice, and an instance. */
+const char objects[] =
+    "local c = { __name = 'c' };"
+    "c.__bridge_pack = function(o) return o[1], { o[2] }, 'x' end;"
+    "local i = { __bridge_name = 'i' };"
+    "local a = setmetatable({ 1, 2 }, c);"
+    "local b = setmetatable({ 'b', a }, c);"
+    "return { a, b, setmetatable({ a }, i) }, function() return b end";
+
+TEST(Memory, PackOfObjectsNeverRaisesForLackOfIt)
+{
+  Meter meter = {SIZE_MAX, false};
+  lua_State *L = lua_newstate(metered, &meter);
+  luaL_openlibs(L);
+  ASSERT_EQ(LUA_OK, luaL_dostring(L, objects));
+  int failures = 0;
+  for (size_t allowed = 0;; allowed++) {
+    bridge_message *message = nullptr;
+    ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+    meter.left = allowed;
+    bridge_status status = bridge__pack(L, 1, 2, message);
+    meter.left = SIZE_MAX;
+    EXPECT_EQ(1, lua_gc(L, LUA_GCISRUNNING)) << allowed;
+    if (status == BRIDGE_OK) {
+      EXPECT_EQ(2u, bridge_message_count(message));
+      EXPECT_EQ(2, lua_gettop(L));
+      bridge_message_release(message);
+      break;
+    }
+    failures++;
+    EXPECT_EQ(BRIDGE_ENOMEM, status) << allowed << lua_tostring(L, -1);
+    EXPECT_EQ(LUA_TSTRING, lua_type(L, -1));
+    EXPECT_EQ(3, lua_gettop(L));
+    EXPECT_EQ(0u, bridge_message_size(message));
+    lua_settop(L, 2);
+    bridge_message_release(message);
+  }
+  EXPECT_GT(failures, 10);
+  lua_close(L);
+}
+
+TEST(Memory, UnpackOfObjectsLosesNothingForLackOfIt)
+{
+  Meter meter = {SIZE_MAX, false};
+  lua_State *L = lua_newstate(metered, &meter);
+  luaL_openlibs(L);
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(LUA_OK, luaL_dostring(L, objects));
+  ASSERT_EQ(BRIDGE_OK, bridge__pack(L, 1, 2, message));
+  lua_settop(L, 0);
+  lua_pushcfunction(L, bridge__register);
+  lua_setglobal(L, "register");
+  ASSERT_EQ(LUA_OK, luaL_dostring(L, "C = {}; register('i', {});"
+                                     "function C.__bridge_unpack(a, t)"
+                                     "  return { a, t[1], {} } end;"
+                                     "register('c', C)"));
+  int failures = 0;
+  for (size_t allowed = 0;; allowed++) {
+    Reading reading = {message, BRIDGE_OK};
+    lua_pushcfunction(L, read_protected);
+    lua_pushlightuserdata(L, &reading);
+    meter.left = allowed;
+    int code = lua_pcall(L, 1, LUA_MULTRET, 0);
+    meter.left = SIZE_MAX;
+    if (code == LUA_OK && reading.status == BRIDGE_OK) {
+      EXPECT_EQ(2, lua_gettop(L));
+      break;
+    }
+    failures++;
+    EXPECT_EQ(LUA_ERRMEM, code) << allowed;
+    lua_settop(L, 0);
+  }
+  EXPECT_GT(failures, 30);
+  bridge_message_release(message);
+  lua_close(L);
+}
+
 } // namespace
