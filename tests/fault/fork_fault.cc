@@ -47,6 +47,17 @@ void make_worker(bridge_worker **out, const char *source, bridge_drive drive)
                 BRIDGE_OK);
 }
 
+void start_timer(bridge_timer **out, bridge_channel *channel, int64_t first_ns)
+{
+  bridge_timer_options options;
+  bridge_timer_options_init(&options);
+  options.channel = channel;
+  options.first_ns = first_ns;
+  bridge_message *m = message("tick");
+  EXPECT_STATUS(bridge_timer_create(out, &options, &m), BRIDGE_OK);
+  bridge_message_release(m);
+}
+
 bridge_status ask(bridge_worker *worker)
 {
   bridge_message *request = message("echo", 1);
@@ -75,6 +86,12 @@ struct World {
     options.items = 4;
     options.waker_kind = BRIDGE_WAKER_EVENTFD;
     EXPECT_STATUS(bridge_queue_create(queue.out(), &options), BRIDGE_OK);
+    EXPECT_STATUS(bridge_channel_create(channel.out(), nullptr), BRIDGE_OK);
+    EXPECT_STATUS(bridge_counter_create(counter.out(), 7), BRIDGE_OK);
+    EXPECT_STATUS(bridge_flag_create(flag.out(), false), BRIDGE_OK);
+    EXPECT_STATUS(bridge_mutex_create(mutex.out()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_mutex_lock(mutex, -1, nullptr), BRIDGE_OK);
+    start_timer(timer.out(), channel, INT64_MAX);
     make_worker(worker.out(), kEcho, BRIDGE_DRIVE_THREAD);
     make_worker(hosted.out(), kEcho, BRIDGE_DRIVE_HOST);
     EXPECT_STATUS(bridge_state_create(state.out(), nullptr, nullptr),
@@ -91,6 +108,8 @@ struct World {
     EXPECT_STATUS(bridge_thread_join(thread, kLong), BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_close(worker, kLong), BRIDGE_OK);
     EXPECT_STATUS(bridge_worker_close(hosted, kLong), BRIDGE_OK);
+    EXPECT_STATUS(bridge_timer_cancel(timer), BRIDGE_OK);
+    EXPECT_STATUS(bridge_mutex_unlock(mutex), BRIDGE_OK);
   }
 
   static void wait(void *user)
@@ -107,6 +126,11 @@ struct World {
   Held<bridge_waker> udp;
   Held<bridge_waker> sleep;
   Held<bridge_queue> queue;
+  Held<bridge_channel> channel;
+  Held<bridge_counter> counter;
+  Held<bridge_flag> flag;
+  Held<bridge_mutex> mutex;
+  Held<bridge_timer> timer;
   Held<bridge_worker> worker;
   Held<bridge_worker> hosted;
   Held<bridge_state> state;
@@ -136,6 +160,13 @@ public:
       bridge_message_release(m);
     });
     add([this] { EXPECT_STATUS(ask(w.worker), BRIDGE_OK); });
+    add([this] {
+      Held<bridge_message> out;
+      Held<bridge_timer> timer;
+      start_timer(timer.out(), w.channel, 1000);
+      EXPECT_STATUS(bridge_channel_receive(w.channel, out.out(), kLong),
+                    BRIDGE_OK);
+    });
     add([] { EXPECT_STATUS(open_module(), BRIDGE_OK); });
     add([] {
       Held<bridge_worker> each;
@@ -185,6 +216,7 @@ int unrefused(World &w)
   lua_State *L = nullptr;
   size_t count = 0;
   int file = -1;
+  const bridge_select_item item = {BRIDGE_HANDLE_CHANNEL, w.channel};
   const bridge_status got[] = {
       bridge_waker_raise(w.waker),
       bridge_waker_clear(w.pipe),
@@ -198,6 +230,29 @@ int unrefused(World &w)
       bridge_queue_pop_batch(w.queue, &out, 1, &count, -1),
       bridge_queue_unpop(w.queue, &m),
       bridge_queue_close(w.queue),
+      bridge_queue_peek(w.queue, &out),
+      bridge_channel_send(w.channel, &m),
+      bridge_channel_send_timeout(w.channel, &m, -1),
+      bridge_channel_receive(w.channel, &out, -1),
+      bridge_channel_receive_batch(w.channel, &out, 1, &count, -1),
+      bridge_channel_unreceive(w.channel, &m),
+      bridge_channel_peek(w.channel, &out),
+      bridge_channel_clear(w.channel, &count),
+      bridge_channel_set_limit(w.channel, 1, 1),
+      bridge_channel_limit(w.channel, &count, nullptr),
+      bridge_channel_wake(w.channel),
+      bridge_channel_close(w.channel, BRIDGE_CHANNEL_SENDING),
+      bridge_select(&item, 1, -1, &count, &out),
+      bridge_counter_set(w.counter, 1, nullptr),
+      bridge_counter_add(w.counter, 1, nullptr),
+      bridge_counter_wait(w.counter, BRIDGE_EQUAL, 1, -1, nullptr),
+      bridge_flag_set(w.flag),
+      bridge_flag_clear(w.flag),
+      bridge_flag_wait(w.flag, -1),
+      bridge_mutex_lock(w.mutex, -1, nullptr),
+      bridge_mutex_unlock(w.mutex),
+      bridge_mutex_abandon(w.mutex),
+      bridge_timer_cancel(w.timer),
       bridge_worker_call(w.worker, &m, -1, nullptr, nullptr),
       bridge_worker_send(w.worker, &m, -1),
       bridge_worker_request(w.worker, &m, -1, w.queue, 1),
@@ -231,6 +286,11 @@ void release_all(World &w)
   w.udp.drop();
   w.sleep.drop();
   w.queue.drop();
+  w.channel.drop();
+  w.counter.drop();
+  w.flag.drop();
+  w.mutex.drop();
+  w.timer.drop();
   w.worker.drop();
   w.hosted.drop();
   w.state.drop();
@@ -243,6 +303,20 @@ const bridge_drive kDrive = BRIDGE_DRIVE_HOST;
 #else
 const bridge_drive kDrive = BRIDGE_DRIVE_THREAD;
 #endif
+
+/* A timer of the child's own, whose parent had some. */
+bool ticks()
+{
+  Held<bridge_channel> own;
+  Held<bridge_timer> timer;
+  Held<bridge_message> tick;
+  if (kDrive == BRIDGE_DRIVE_HOST) {
+    return true;
+  }
+  return bridge_channel_create(own.out(), nullptr) == BRIDGE_OK &&
+         (start_timer(timer.out(), own, 1000), true) &&
+         bridge_channel_receive(own, tick.out(), kLong) == BRIDGE_OK;
+}
 
 bool works()
 {
@@ -267,6 +341,9 @@ int live_on(World &w)
   release_all(w);
   if (!works()) {
     return 3;
+  }
+  if (!ticks()) {
+    return 4;
   }
   bridge_trim();
   return 0;
