@@ -452,6 +452,41 @@ TEST(Exit, RunsWhenTheWorkerIsCancelled)
   EXPECT_EQ(pop(out.get()).substr(0, 13), "3 'cancelled'");
 }
 
+TEST(Exit, RunsWhenAScriptThatComputesIsStoppedHard)
+{
+  Listener listener;
+  Owned<bridge_queue> out = queue();
+  Owned<bridge_worker> worker =
+      start("local bridge, out = require 'bridge', ...\n"
+            "bridge.on_exit(function(reason) out:push(reason) end)\n"
+            "out:push 'loops' while true do pcall(tostring, 0.5) end",
+            message(out.get()));
+  EXPECT_EQ(pop(out.get()), "'loops'");
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
+  EXPECT_NE(join(worker.get()).find("CANCELLED"), std::string::npos);
+  EXPECT_EQ(pop(out.get()), "'cancelled'");
+}
+
+TEST(Exit, AFunctionThatDoesNotReturnIsStopped)
+{
+  Listener listener;
+  Owned<bridge_queue> out = queue();
+  Owned<bridge_worker> worker =
+      start("local bridge, out = require 'bridge', ...\n"
+            "bridge.on_exit(function() out:push 'after' end)\n"
+            "bridge.on_exit(function() while true do pcall(tostring, 0.5) end "
+            "end)\n"
+            "out:push 'sleeps' bridge.sleep(1000)",
+            message(out.get()));
+  EXPECT_EQ(pop(out.get()), "'sleeps'");
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
+  EXPECT_NE(join(worker.get()).find("CANCELLED"), std::string::npos);
+  EXPECT_NE(listener.all().find("on_exit"), std::string::npos);
+  EXPECT_EQ(pop(out.get()), "'after'");
+}
+
 TEST(Exit, RegistersNothingAtTheEnd)
 {
   Listener listener;

@@ -173,10 +173,10 @@ void bridge__worker_finish(bridge_worker *worker)
   answer_tasks(worker, why, cause);
   bridge__service_refuse_all(worker, why, cause);
   bridge_error_release(cause);
-  worker->driver.ending = true;
-  bridge__leash_limit(&worker->last, &patience);
   bridge__next_end(worker);
   bridge__worker_exit(worker);
+  worker->driver.ending = true;
+  bridge__leash_limit(&worker->last, &patience);
   bridge__task_free_all(worker);
   close_state(worker);
   bridge__owner_end(&worker->owner);

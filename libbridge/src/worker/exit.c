@@ -129,24 +129,33 @@ static bool any(bridge_state *state)
   return there;
 }
 
+/* After a stop each has some time of its own, since who closes the worker waits for
+   it; otherwise as long as it likes, until the worker is stopped. */
+static bool run_next(bridge_worker *worker)
+{
+  static const bridge_limits budget = {.timeout_ms = 500};
+  bool stopped = worker->outcome == BRIDGE_ECANCELLED ||
+                 worker->outcome == BRIDGE_ETIMEDOUT ||
+                 bridge__worker_interrupted(worker);
+  bridge__leash leash;
+  bridge__leash_init(&leash, stopped ? NULL : &worker->life,
+                     stopped ? &budget : NULL);
+  bool ran = run_last(worker, &leash);
+  bridge__leash_end(&leash);
+  return ran;
+}
+
 void bridge__worker_exit(bridge_worker *worker)
 {
-  /* What it may take all together, since whoever closes the worker waits for it. */
-  static const bridge_limits budget = {.timeout_ms = 1000};
   worker->exiting = true;
   if (!any(worker->state)) {
     return;
   }
   bridge__task *before = worker->driver.running;
   worker->driver.running = NULL; /* what waits there blocks */
-  bridge__leash leash;
-  bool stopped = worker->outcome == BRIDGE_ECANCELLED ||
-                 worker->outcome == BRIDGE_ETIMEDOUT;
-  bridge__leash_init(&leash, NULL, stopped ? &budget : NULL);
   bool more = true;
   while (more) {
-    more = run_last(worker, &leash);
+    more = run_next(worker);
   }
-  bridge__leash_end(&leash);
   worker->driver.running = before;
 }
