@@ -1,4 +1,4 @@
-/* Story 5: what went wrong, where, and who was asked; and what nobody was told.
+/* Story 8: what went wrong, where, and who was asked; and what nobody was told.
    Told in Lua and Python, too. */
 #include <bridge/bridge.h>
 
