@@ -108,6 +108,24 @@ do
   check.failed("EFULL", w:send("b"))
   check.failed("EFULL", w:send_timeout(10, "b"))
   gate:push()
+
+  -- Who has waited longest makes room, and hears of it.
+  local ready = bridge.flag()
+  gate = bridge.queue()
+  local o <close> = bridge.worker({ [[
+    local gate, ready = ...
+    ready:set()
+    gate:pop()
+    return require "bridge".serve { echo = function(...) return ... end }
+  ]], inbox_items = 1, inbox_full = "drop_oldest" }, gate, ready)
+  check.equal(ready:wait(), true)
+  local answers = bridge.queue()
+  check.equal(o:request(answers, 1, "echo", "old"), true)
+  check.equal(o:request(answers, 2, "echo", "new"), true)
+  local number, good, _, code = answers:pop_answer(20)
+  check.row({ n = 3, number, good, code }, 1, false, "EFULL")
+  gate:push()
+  check.row(table.pack(answers:pop_answer(20)), 2, true, "new")
 end
 
 check.done()

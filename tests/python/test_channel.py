@@ -414,3 +414,37 @@ def test_objects_that_were_not_initialised():
         core = type(face.__new__(face))
         with pytest.raises((AttributeError, ValueError, bridge.Error)):
             bridge.Queue().push(core.__new__(core))
+
+
+# ---- Inboxes
+
+
+def test_a_full_inbox_drops_what_has_waited_longest():
+    gate, ready = bridge.Queue(), bridge.Flag()
+    source = """
+    local gate, ready = ...
+    ready:set()
+    gate:pop()
+    return require "bridge".serve { echo = function(...) return ... end }
+    """
+    with bridge.Worker(
+        source, gate, ready, inbox_items=1, inbox_full="drop_oldest"
+    ) as worker:
+        ready.wait(LONG)
+        heard = []
+
+        def ask():
+            with pytest.raises(bridge.Full):
+                worker.call("echo", "old", timeout=LONG)
+            heard.append(True)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not heard:
+            worker.send("echo", "new")  # drops the call once that is in
+            time.sleep(0)
+        thread.join()
+        gate.push()
+        assert worker.call("echo", "last", timeout=LONG) == "last"
+    with pytest.raises(bridge.InvalidError):
+        bridge.Worker("return 1", inbox_full="explode")

@@ -183,7 +183,6 @@ local function one_of(names)
 end
 
 rules.full = one_of { "block", "fail", "drop_oldest" }
-rules.inbox_full = one_of { "block", "fail" }
 rules.priority = one_of { "idle", "low", "normal", "high" }
 rules.level = one_of { "cooperative", "prompt", "strict" }
 rules.ending = one_of { "sending", "receiving" }
@@ -255,7 +254,7 @@ local worker_options = {
   memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
   depth_limit = "count", value_limit = "count", message_limit = "count",
   stack_size = "size", drive = "drive", waker = "waker",
-  inbox_items = "size", inbox_bytes = "size", inbox_full = "inbox_full",
+  inbox_items = "size", inbox_bytes = "size", inbox_full = "full",
   log = "queue", priority = "priority", affinity = "processors",
   stop = "level", sandbox = "boolean", timeout = "seconds", cpu = "seconds",
   call_timeout = "seconds", call_cpu = "seconds",
@@ -365,7 +364,7 @@ end
 -- their like are in "base"), path, cpath, memory_limit (bytes), depth_limit,
 -- value_limit, message_limit (as for bridge.limits),
 -- binary_chunks, tracebacks, stack_size, drive ("thread" or "host"), waker,
--- inbox_items, inbox_bytes, inbox_full ("block" or "fail"), log (a queue for its
+-- inbox_items, inbox_bytes, inbox_full (as full of a queue), log (a queue for its
 -- records), priority ("idle", "low", "normal" or "high", of its thread), affinity (a
 -- list of the processors that its thread may use, from 0 on); where the system
 -- refuses these two, no worker is made.  What is left out has its default; memory_limit = 0

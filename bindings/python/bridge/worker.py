@@ -24,6 +24,7 @@ from .options import (
     size,
     text,
 )
+from .queue import _POLICIES
 from .state import Memory
 from .waker import Waker, kind_number
 
@@ -82,6 +83,7 @@ class Worker(Handle[_core.Worker]):
         waker: str = "default",
         inbox_items: int | None = None,
         inbox_bytes: int | str | None = None,
+        inbox_full: str = "block",
     ) -> None:
         """Make a worker and start it.
 
@@ -97,6 +99,10 @@ class Worker(Handle[_core.Worker]):
         ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
         ``waker`` is the kind of descriptor that you watch.  ``inbox_items`` and
         ``inbox_bytes`` bound the requests that wait; None is 65,536 and 64 MiB.
+        ``inbox_full`` says what a request does without room: ``"block"`` waits as
+        long as the call says, ``"fail"`` raises `Full` at once, ``"drop_oldest"``
+        takes the place of the one that has waited longest, which fails with
+        `Full`.
 
         Raises: `LuaSyntaxError`, `NotFound` (no such file or library),
         `NotShareableError`, `RangeError`, `LimitError` for an argument,
@@ -126,7 +132,7 @@ class Worker(Handle[_core.Worker]):
                 flag("binary_chunks", binary_chunks),
                 flag("tracebacks", tracebacks),
                 None,
-                _core.QUEUE_BLOCK,
+                choice("inbox_full", inbox_full, _POLICIES),
                 _core.PRIORITY_NORMAL,
                 0,
                 _core.STOP_DEFAULT,
