@@ -437,7 +437,7 @@ end
 
 local phase_of, waker_of_worker = Worker.phase, Worker.waker
 local used, peak, limit = kept.used, kept.peak, kept.limit
-local close_worker, step = Worker.close, Worker.step
+local cancel_worker, close_worker, step = Worker.cancel, Worker.close, Worker.step
 Worker.memory_used, Worker.memory_peak, Worker.memory_limit = nil, nil, nil
 Worker.name, Worker.id = nil, nil -- fields, not methods
 
@@ -450,6 +450,12 @@ end
 --- Bytes of memory that the worker's values take: now, at most ever, the limit.
 function Worker.memory(self)
   return used(self), peak(self), limit(self)
+end
+
+--- Cancel the worker, at a level (nil for its state's own), after `grace` seconds in
+-- which its script may clean up.
+function Worker.cancel(self, level, grace)
+  return cancel_worker(self, level, grace)
 end
 
 --- Stop the worker; after `grace` seconds cancel it; after as long again give up.
