@@ -388,6 +388,34 @@ check.raises("bridge.Queue expected", function() bridge.timer(7, { after = 1 }) 
 check.raises("one of", function() bridge.now "moon" end)
 check.failed("ECYCLE", bridge.timer(c, { after = 1 }, c))
 
+-- ---- A cancel breaks each wait -----------------------------------------------------
+
+local full = bridge.channel { items = 1 }
+full:send(1)
+for _, wait in ipairs {
+  function() return bridge.channel():receive() end,
+  function() return bridge.channel():receive_batch(3) end,
+  function() return bridge.select { bridge.channel(), bridge.queue() } end,
+  function() return bridge.counter():wait(">=", 1) end,
+  function() return bridge.flag():wait() end,
+  function(_, locked) return locked:lock() end,
+  function(_, locked) return locked:guard() end,
+  function(sink) return sink:send(2) end,
+} do
+  local locked, began = bridge.mutex(), bridge.flag()
+  locked:lock()
+  local waiting <close> = bridge.worker(function(call, flag, ...)
+    flag:set()
+    call(...)
+  end, wait, began, full, locked)
+  began:wait()
+  check.equal(waiting:cancel(), true)
+  local _, _, code = waiting:join(20)
+  check.equal(code, "ECANCELLED")
+  check.equal(waiting:phase(), "ended")
+end
+check.equal(#full, 1)
+
 -- ---- All of them cross -------------------------------------------------------------
 
 q = bridge.queue()
