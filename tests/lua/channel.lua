@@ -405,8 +405,9 @@ for _, wait in ipairs {
   local locked, began = bridge.mutex(), bridge.flag()
   locked:lock()
   local waiting <close> = bridge.worker(function(call, flag, ...)
+    bridge = require "bridge" -- that of this state, for `call`, too
     flag:set()
-    call(...)
+    return call(...) -- says the same, if the script comes so far
   end, wait, began, full, locked)
   began:wait()
   check.equal(waiting:cancel(), true)
