@@ -5,7 +5,9 @@ local check = require "check"
 local support = require "support"
 local bridge = require "bridge"
 local llthreads2 = require "llthreads2"
-local new = llthreads2.new
+local function new(code, ...)
+  return llthreads2.new(support.endless(code), ...)
+end
 local text = llthreads2.interrupted_error
 
 local quiet = "require 'llthreads2'.set_logger(function() end) "
@@ -244,7 +246,7 @@ end
 
 do
   local llthreads = require "llthreads"
-  local thread = llthreads.new(quiet .. "while true do end")
+  local thread = llthreads.new(quiet .. support.endless "while true do end")
   thread:start()
   thread:interrupt()
   local ok, message = thread:join()

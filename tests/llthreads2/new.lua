@@ -202,7 +202,7 @@ do
   fail_often(100)
   support.collect()
   local before = support.status "VmRSS"
-  fail_often(2000)
+  fail_often(support.sanitized and 100 or 2000)
   local after = support.status "VmRSS"
   -- A state has 25 KiB: two thousand of them would be 50 MiB.
   if not support.sanitized then

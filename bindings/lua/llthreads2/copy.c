@@ -321,6 +321,11 @@ bridge__copied bridge__copy_arguments(
 bridge__copied bridge__copy_results(
     lua_State *L, int first, int last, bridge_message *message, bool handles)
 {
+  /* A coroutine returns more values than a frame has room for by itself; this tells
+     Lua that they are meant. */
+  if (!lua_checkstack(L, 1)) {
+    return BRIDGE__COPY_FAILED;
+  }
   copying c = {.first = first,
                .last = last,
                .message = message,
