@@ -326,6 +326,7 @@ TEST(Sandbox, IsAsOpenAfterAScriptThatChangedEverything)
 {
   Box box = sandbox();
   EXPECT_EQ(box.run(R"lua(
+    local pairs, type = pairs, type
     local function break_all(t, seen)
       if seen[t] then return end
       seen[t] = true

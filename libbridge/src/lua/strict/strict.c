@@ -38,7 +38,7 @@ static int strict_setmetatable(lua_State *L)
 {
   bridge__poll(L);
   if (lua_type(L, 1) == LUA_TTABLE && lua_type(L, 2) == LUA_TTABLE) {
-    lua_pushliteral(L, "__gc");
+    lua_pushvalue(L, lua_upvalueindex(2)); /* "__gc" */
     if (lua_rawget(L, 2) != LUA_TNIL) {
       return luaL_error(L, "__gc is not allowed in this state");
     }
@@ -60,6 +60,19 @@ static int strict_getmetatable(lua_State *L)
     return 1;
   }
   return original(L)(L);
+}
+
+/* As the original; written anew, since it is what loops call. */
+static int strict_next(lua_State *L)
+{
+  bridge__poll(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  if (lua_next(L, 1) != 0) {
+    return 2;
+  }
+  lua_pushnil(L);
+  return 1;
 }
 
 /* Lua's own hands out its own `next`. */
@@ -138,10 +151,11 @@ static bool push_library(lua_State *L, const char *name)
 
 static void replace_base(lua_State *L)
 {
-  wrap(L, "setmetatable", strict_setmetatable, 0);
+  lua_pushliteral(L, "__gc");
+  wrap(L, "setmetatable", strict_setmetatable, 1);
   wrap(L, "getmetatable", strict_getmetatable, 0);
   wrap(L, "collectgarbage", polled, 0);
-  wrap(L, "next", polled, 0);
+  wrap(L, "next", strict_next, 0);
   wrap(L, "print", polled, 0);
   wrap(L, "tonumber", polled, 0);
   wrap(L, "tostring", polled, 0);
