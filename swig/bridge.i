@@ -459,6 +459,7 @@ struct bridge_worker {};
 %newobject bridge_worker::join_results;
 
 %extend bridge_worker {
+#if !defined(SWIGPYTHON) /* which has a dict of options */
   /* Zeros and absent texts: the defaults. */
   bridge_worker(const char *name,
                 const char *source,
@@ -532,6 +533,7 @@ struct bridge_worker {};
     *failure = bridge_worker_create(&worker, &options, arguments, error);
     return worker;
   }
+#endif
   ~bridge_worker() { bridge_worker_release($self); }
 
   const char *name();

@@ -31,8 +31,10 @@ typedef struct chunk {
 typedef struct call {
   bridge__py_state *self;
   lua_State *lua;
-  const chunk *chunk; /* what is called, or NULL */
-  int function;       /* what is called, if it is no chunk */
+  const chunk *chunk;          /* what is called, or NULL */
+  const bridge_limits *limits; /* of this call, or NULL */
+  bridge__py_watch watch;
+  int function; /* what is called, if it is no chunk */
   PyObject *const *arguments;
   int count;
   int text_count;
@@ -41,6 +43,7 @@ typedef struct call {
   int *numbers; /* of those arguments that are functions, else LUA_NOREF */
 
   int results;
+  bridge_status pack_status;
   bool is_integer; /* the one result, which is `integer` */
   lua_Integer integer;
   bridge_error *error;
@@ -203,6 +206,18 @@ static bridge_status push_message(call *self)
   return BRIDGE_OK;
 }
 
+/* The coroutine failed.  After a reset, which closes its variables, it is as new;
+   but nothing goes on in one that was stopped. */
+static void revive(call *self, bridge_status status)
+{
+  if (status == BRIDGE_ECANCELLED || status == BRIDGE_ETIMEDOUT) {
+    bridge__py_state_renew(self->self);
+    self->lua = self->self->lua;
+  } else {
+    lua_resetthread(self->lua);
+  }
+}
+
 /* Takes the function at 2. */
 static int refer_protected(lua_State *L)
 {
@@ -249,14 +264,37 @@ static bridge_status refer_all(call *self)
   return status;
 }
 
+/* Takes the results after itself. */
+static int pack_protected(lua_State *L)
+{
+  call *self = lua_touserdata(L, 1);
+  self->pack_status = bridge_state_pack(self->self->state, L, 2, self->results,
+                                        self->packed, &self->error);
+  return 0;
+}
+
+/* Under the limits of the call: classes of scripts have a say in it. */
 static bridge_status pack_results(call *self)
 {
+  lua_State *lua = self->lua;
   bridge_status status = bridge_message_create(&self->packed, 0);
-  if (status != BRIDGE_OK) {
-    return status;
+  if (status != BRIDGE_OK || !lua_checkstack(lua, 2)) {
+    return BRIDGE_ENOMEM;
   }
-  return bridge_state_pack(self->self->state, self->lua, 1, self->results,
-                           self->packed, &self->error);
+  lua_pushcfunction(lua, pack_protected);
+  lua_insert(lua, 1);
+  lua_pushlightuserdata(lua, self);
+  lua_insert(lua, 2);
+  bridge_error *error = NULL;
+  status = bridge_state_resume(self->self->state, lua, 1 + self->results, NULL,
+                               &error);
+  if (status == BRIDGE_OK) {
+    return self->pack_status;
+  }
+  bridge_error_release(self->error);
+  self->error = error;
+  revive(self, status);
+  return status;
 }
 
 /* See to it that results can be read with the GIL. */
@@ -282,15 +320,6 @@ static bridge_status sort_results(call *self)
   return status == BRIDGE_OK && others ? pack_results(self) : status;
 }
 
-/* The coroutine died.  After a reset, which closes its variables, it is as new. */
-static bridge_status died(call *self, int code)
-{
-  bridge_status status =
-      bridge_state_failure(self->self->state, self->lua, code, &self->error);
-  lua_resetthread(self->lua);
-  return status;
-}
-
 /* What stands on the stack is the function, and its arguments if they are plain. */
 static bridge_status run(call *self)
 {
@@ -303,14 +332,39 @@ static bridge_status run(call *self)
   if (status != BRIDGE_OK) {
     return status;
   }
-  int code = lua_resume(self->lua, NULL, self->count, &self->results);
-  return code == LUA_OK ? sort_results(self) : died(self, code);
+  status = bridge_state_resume(self->self->state, self->lua, self->count,
+                               &self->results, &self->error);
+  if (status == BRIDGE_OK && lua_status(self->lua) == LUA_YIELD) {
+    status = bridge_state_failure(self->self->state, self->lua, LUA_YIELD,
+                                  &self->error);
+  }
+  if (status == BRIDGE_OK) {
+    return sort_results(self);
+  }
+  self->results = 0;
+  revive(self, status);
+  return status;
+}
+
+static bridge_status run_limited(call *self)
+{
+  bridge_status status = BRIDGE_OK;
+  if (self->limits != NULL) {
+    status = bridge_state_set_limits(self->self->state, self->limits);
+  }
+  if (status == BRIDGE_OK) {
+    status = run(self);
+  }
+  if (self->limits != NULL) {
+    bridge_state_set_limits(self->self->state, NULL);
+  }
+  return status;
 }
 
 static bridge_status run_released(call *self)
 {
   PyThreadState *thread = PyEval_SaveThread();
-  bridge_status status = run(self);
+  bridge_status status = run_limited(self);
   PyEval_RestoreThread(thread);
   return status;
 }
@@ -413,8 +467,14 @@ static void clean(call *self)
 /* The state is held, and the function with its plain arguments is on the stack. */
 static PyObject *finish(call *self)
 {
+  if (self->watch.watched) {
+    bridge__py_watch_run(&self->watch, self->self->state);
+  }
   bridge_status status =
-      self->self->release_gil ? run_released(self) : run(self);
+      self->self->release_gil ? run_released(self) : run_limited(self);
+  if (self->watch.watched) {
+    bridge__py_watch_ran(&self->watch);
+  }
   PyObject *result = status == BRIDGE_OK ? results_of(self) : NULL;
   bridge__py_state_finish(self->self);
   if (status != BRIDGE_OK) {
@@ -444,10 +504,22 @@ static bool push_chunk(call *self)
   return status == BRIDGE_OK;
 }
 
+static bool renew(bridge__py_state *self)
+{
+  bool renewed = false;
+  Py_BEGIN_ALLOW_THREADS renewed = bridge__py_state_renew(self);
+  Py_END_ALLOW_THREADS return renewed;
+}
+
 /* Hold the state, and push what is called. */
 static bool begin(call *self)
 {
   if (!bridge__py_state_begin(self->self)) {
+    return false;
+  }
+  if (self->self->lua == NULL && !renew(self->self)) {
+    bridge__py_state_finish(self->self);
+    bridge__py_raise(BRIDGE_ENOMEM, NULL);
     return false;
   }
   self->lua = self->self->lua;
@@ -490,6 +562,16 @@ static PyObject *call_any(call *self, Py_ssize_t count)
   return call_packed(self);
 }
 
+static PyObject *call_watched(call *self, Py_ssize_t count)
+{
+  if (!bridge__py_watch_begin(&self->watch, self->chunk != NULL)) {
+    return NULL;
+  }
+  PyObject *result = call_any(self, count);
+  bridge__py_watch_end(&self->watch, result == NULL);
+  return result;
+}
+
 PyObject *bridge__py_call(bridge__py_state *self,
                           int function,
                           PyObject *const *arguments,
@@ -498,6 +580,7 @@ PyObject *bridge__py_call(bridge__py_state *self,
   call job; /* not filled with zeros: this is the quick way in */
   job.self = self;
   job.chunk = NULL;
+  job.limits = NULL;
   job.function = function;
   job.arguments = arguments;
   job.message = NULL;
@@ -505,13 +588,14 @@ PyObject *bridge__py_call(bridge__py_state *self,
   job.error = NULL;
   job.packed = NULL;
   job.functions = NULL;
-  return call_any(&job, count);
+  return call_watched(&job, count);
 }
 
 PyObject *bridge__py_state_run(bridge__py_state *self,
                                PyObject *source,
                                const char *name,
-                               PyObject *arguments)
+                               PyObject *arguments,
+                               const bridge_limits *limits)
 {
   if (!PyTuple_Check(arguments)) {
     PyErr_SetString(PyExc_TypeError, "the arguments must be a tuple");
@@ -521,10 +605,19 @@ PyObject *bridge__py_state_run(bridge__py_state *self,
   if (what.source == NULL) {
     return NULL;
   }
+  bridge_limits own = *limits;
+  bool limited = limits->timeout_ms >= 0 || limits->cpu_ms >= 0;
+  if (limits->timeout_ms < 0 && self != NULL) {
+    own.timeout_ms = self->limits.timeout_ms;
+  }
+  if (limits->cpu_ms < 0 && self != NULL) {
+    own.cpu_ms = self->limits.cpu_ms;
+  }
   call job = {.self = self,
               .chunk = &what,
+              .limits = limited ? &own : NULL,
               .arguments = PySequence_Fast_ITEMS(arguments)};
-  PyObject *result = call_any(&job, PyTuple_GET_SIZE(arguments));
+  PyObject *result = call_watched(&job, PyTuple_GET_SIZE(arguments));
   Py_DECREF(what.source);
   return result;
 }

@@ -65,6 +65,9 @@ typedef bridge_status bridge__py_step(void *context, int timeout_ms);
 
 /* Where signals are looked for. */
 void bridge__py_set_main_thread(unsigned long ident);
+bool bridge__py_on_main_thread(void);
+/* watch.c: the process is a child, with one thread. */
+void bridge__py_watch_forked(void);
 
 /* Milliseconds of a time-out in seconds; None is -1, for ever. */
 bool bridge__py_timeout(PyObject *seconds, int64_t *milliseconds);
@@ -178,11 +181,18 @@ bridge_status bridge__py_state_create(bridge__py_state **out,
 bridge__py_state *bridge__py_state_retain(bridge__py_state *self);
 void bridge__py_state_release(bridge__py_state *self);
 
-/* Run a chunk; the name is as Lua wants it, or NULL. */
+/* Run a chunk; the name is as Lua wants it, or NULL.  Limits that are negative are
+   those of the state. */
 PyObject *bridge__py_state_run(bridge__py_state *self,
                                PyObject *source,
                                const char *name,
-                               PyObject *arguments);
+                               PyObject *arguments,
+                               const bridge_limits *limits);
+
+/* Stop what runs in it: whether anything did. */
+PyObject *bridge__py_state_cancel(bridge__py_state *self,
+                                  bridge_stop_level level,
+                                  PyObject *grace);
 
 /* Wait until nobody is in the state, and close it. */
 PyObject *bridge__py_state_close(bridge__py_state *self, PyObject *timeout);
@@ -196,6 +206,17 @@ PyObject *bridge__py_function_type(void);
 PyObject *bridge__py_set_object_class(PyObject *type);
 /* Borrowed; NULL until it is known. */
 PyObject *bridge__py_object_class(void);
+
+/* ---- options.c: dicts of options ------------------------------------------- */
+
+/* Make one of them; fails perhaps with an exception that says more. */
+bridge_status bridge__py_worker_create(bridge_worker **out,
+                                       PyObject *options,
+                                       bridge_message **arguments,
+                                       bridge_error **error);
+bridge_status bridge__py_state_make(bridge__py_state **out,
+                                    PyObject *options,
+                                    bridge_error **error);
 
 /* ---- supplied by the generated wrapper, which knows the classes ------------ */
 

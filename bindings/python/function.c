@@ -70,8 +70,8 @@ PyDoc_STRVAR(
     "Each time it comes it is a new object: ``f(f) == f`` is False even if "
     "Lua's f\nreturns its argument, though Lua itself sees one function.\n"
     "\n"
-    "Ctrl-C breaks the wait for the state, but what runs or waits within Lua "
-    "goes on\nto its end, and `KeyboardInterrupt` is raised after it.");
+    "It runs under the limits of its state, and Ctrl-C stops it, as with "
+    "`State.run`.");
 
 PyObject *bridge__py_function_type(void)
 {

@@ -124,29 +124,56 @@ static PyObject *value_of(const bridge_error *error, PyObject *text)
   return value;
 }
 
-PyObject *bridge__py_exception(bridge_status status,
-                               const bridge_error *error,
-                               const bridge_worker *worker)
+/* The exception for one error of a chain; `cause` is taken. */
+static PyObject *exception_of(bridge_status status,
+                              const bridge_error *error,
+                              const char *worker,
+                              PyObject *cause)
 {
   size_t size = 0;
   const char *data = bridge_error_text(error, &size);
   PyObject *text =
       size > 0 ? bridge__py_decode(data, size) : text_or_status(NULL, status);
-  if (text == NULL) {
-    return NULL;
-  }
-  PyObject *value = value_of(error, text);
+  PyObject *value = text == NULL ? NULL : value_of(error, text);
   if (value == NULL) {
-    Py_DECREF(text);
+    Py_XDECREF(text);
+    Py_DECREF(cause);
     return NULL;
   }
   const char *trace = bridge_error_traceback(error);
-  const char *name = bridge_worker_name(worker);
+  const char *caller = bridge_error_caller(error);
   return make(OF_SCRIPT,
-              Py_BuildValue("isNNNNN", (int)status, short_name(status), text,
+              Py_BuildValue("isNNNNNNN", (int)status, short_name(status), text,
                             value, bridge__py_decode(trace, strlen(trace)),
                             frames_of(error),
-                            bridge__py_decode(name, strlen(name))));
+                            bridge__py_decode(worker, strlen(worker)),
+                            bridge__py_decode(caller, strlen(caller)), cause));
+}
+
+/* Causes of causes that are shown. */
+enum {
+  CAUSES_MAX = 32
+};
+
+PyObject *bridge__py_exception(bridge_status status,
+                               const bridge_error *error,
+                               const bridge_worker *worker)
+{
+  const bridge_error *chain[CAUSES_MAX];
+  size_t count = 0;
+  const bridge_error *next = bridge_error_cause(error);
+  while (next != NULL && count < CAUSES_MAX) {
+    chain[count++] = next;
+    next = bridge_error_cause(next);
+  }
+  PyObject *cause = Py_NewRef(Py_None);
+  while (count > 0 && cause != NULL) {
+    const bridge_error *inner = chain[--count];
+    cause = exception_of(bridge_error_status(inner), inner, "", cause);
+  }
+  return cause == NULL
+             ? NULL
+             : exception_of(status, error, bridge_worker_name(worker), cause);
 }
 
 void bridge__py_raise_error(bridge_status status,

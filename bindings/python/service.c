@@ -304,38 +304,9 @@ PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
   return result;
 }
 
-/* Until the worker has ended, however it ended. */
-static bridge_status end_step(void *context, int timeout_ms)
-{
-  bridge_status status = bridge_worker_join(context, timeout_ms, NULL, NULL);
-  bool waits = status == BRIDGE_ETIMEDOUT || status == BRIDGE_EFORKED ||
-               status == BRIDGE_EDEADLOCK || status == BRIDGE_EINVAL;
-  return waits ? status : BRIDGE_OK;
-}
-
-/* What bridge_worker_close does, so that Ctrl-C is heard while it waits. */
-static bridge_status close_threaded(bridge_worker *worker,
-                                    int64_t grace_ms,
-                                    bool *interrupted)
-{
-  bridge_status status = bridge_worker_stop(worker);
-  for (int i = 0; i < 2 && status == BRIDGE_OK; i++) {
-    if (i == 1) {
-      int half = grace_ms / 2 > INT_MAX ? INT_MAX : (int)(grace_ms / 2);
-      bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, half < 0 ? 0 : half);
-    }
-    status = bridge__py_wait(end_step, worker, grace_ms, interrupted);
-    if (*interrupted || status != BRIDGE_ETIMEDOUT) {
-      return status;
-    }
-    status = BRIDGE_OK;
-  }
-  /* Its time is over: it is given up. */
-  return status == BRIDGE_OK ? bridge_worker_close(worker, 0) : status;
-}
-
-/* Closing a worker of which we are the host runs Lua, so it is done on a thread
-   that Python does not see: who asked can hear Ctrl-C meanwhile, and go. */
+/* Closing waits in stages, and runs the Lua of a worker of which we are the host, so
+   it is done on a thread that Python does not see: who asked can hear Ctrl-C
+   meanwhile, and go. */
 typedef struct closing {
   bridge_worker *worker;
   int grace_ms;
@@ -386,9 +357,9 @@ static bridge_status start_closing(closing **out,
   return BRIDGE_OK;
 }
 
-static bridge_status close_driven(bridge_worker *worker,
-                                  int64_t grace_ms,
-                                  bool *interrupted)
+static bridge_status close_apart(bridge_worker *worker,
+                                 int64_t grace_ms,
+                                 bool *interrupted)
 {
   closing *self = NULL;
   bridge_thread *thread = NULL;
@@ -416,8 +387,8 @@ PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace)
   if (!bridge__py_timeout(grace, &grace_ms)) {
     return NULL;
   }
-  bridge_status status = bridge_worker_waker(worker) != NULL
-                             ? close_driven(worker, grace_ms, &interrupted)
-                             : close_threaded(worker, grace_ms, &interrupted);
+  bool ended = bridge_worker_phase_of(worker) == BRIDGE_WORKER_ENDED;
+  bridge_status status = ended ? bridge_worker_close(worker, 0)
+                               : close_apart(worker, grace_ms, &interrupted);
   return bridge__py_none_or_raise(status, interrupted);
 }

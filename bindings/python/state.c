@@ -3,14 +3,28 @@
 #include "state.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 
-/* Anchored for as long as the state lives. */
+/* Anchored until the next one is made. */
 static int make_coroutine(lua_State *L)
 {
-  lua_State **out = lua_touserdata(L, 1);
-  *out = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
+  bridge__py_state *self = lua_touserdata(L, 1);
+  lua_State *made = lua_newthread(L);
+  self->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+  self->lua = made;
   return 0;
+}
+
+/* In the state, which is held. */
+static bool renew_in(bridge__py_state *self, lua_State *L)
+{
+  lua_pushcfunction(L, make_coroutine);
+  lua_pushlightuserdata(L, self);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    return false;
+  }
+  return true;
 }
 
 static bridge_status open_state(bridge__py_state *self,
@@ -21,21 +35,25 @@ static bridge_status open_state(bridge__py_state *self,
   if (status != BRIDGE_OK) {
     return status;
   }
-  lua_State *main = NULL;
-  status = bridge_state_enter(self->state, -1, &main); /* nobody else has it */
+  status =
+      bridge_state_enter(self->state, -1, &self->main); /* nobody else has it */
   if (status == BRIDGE_OK) {
-    lua_pushcfunction(main, make_coroutine);
-    lua_pushlightuserdata(main, &self->lua);
-    if (lua_pcall(main, 1, 0, 0) != LUA_OK) {
-      lua_pop(main, 1);
-      status = BRIDGE_ENOMEM;
-    }
+    status = renew_in(self, self->main) ? BRIDGE_OK : BRIDGE_ENOMEM;
     bridge_state_leave(self->state);
   }
   if (status != BRIDGE_OK) {
     bridge_state_release(self->state);
   }
   return status;
+}
+
+bool bridge__py_state_renew(bridge__py_state *self)
+{
+  if (self->lua != NULL) {
+    self->lua = NULL;
+    luaL_unref(self->main, LUA_REGISTRYINDEX, self->anchor);
+  }
+  return renew_in(self, self->main);
 }
 
 bridge_status bridge__py_state_create(bridge__py_state **out,
@@ -54,6 +72,7 @@ bridge_status bridge__py_state_create(bridge__py_state **out,
   }
   self->owners = 1;
   self->release_gil = release_gil;
+  self->limits = options->run;
   *out = self;
   return BRIDGE_OK;
 }
@@ -175,7 +194,7 @@ static void forget(bridge__py_state *self)
   while (self->dropped != NULL) {
     bridge__py_reference *first = self->dropped;
     self->dropped = first->next;
-    luaL_unref(self->lua, LUA_REGISTRYINDEX, first->number);
+    luaL_unref(self->main, LUA_REGISTRYINDEX, first->number);
     PyMem_RawFree(first);
   }
 }
@@ -231,6 +250,32 @@ PyObject *bridge__py_state_close(bridge__py_state *self, PyObject *timeout)
   end_use(self);
   if (interrupted || status == BRIDGE_OK) {
     return interrupted ? NULL : Py_NewRef(Py_None);
+  }
+  refuse(status);
+  return NULL;
+}
+
+/* While we have the GIL nobody can close it. */
+PyObject *bridge__py_state_cancel(bridge__py_state *self,
+                                  bridge_stop_level level,
+                                  PyObject *grace)
+{
+  int64_t grace_ms = 0;
+  if (!bridge__py_timeout(grace, &grace_ms)) {
+    return NULL;
+  }
+  if (self == NULL) {
+    refuse(BRIDGE_EINVAL);
+    return NULL;
+  }
+  if (self->state == NULL) {
+    Py_RETURN_FALSE;
+  }
+  bool long_time = grace_ms < 0 || grace_ms > INT_MAX;
+  bridge_status status = bridge_state_cancel(
+      self->state, level, long_time ? INT_MAX : (int)grace_ms);
+  if (status == BRIDGE_OK || status == BRIDGE_EEMPTY) {
+    return PyBool_FromLong(status == BRIDGE_OK);
   }
   refuse(status);
   return NULL;

@@ -16,7 +16,11 @@ typedef struct bridge__py_reference {
 
 struct bridge__py_state {
   bridge_state *state;           /* NULL once it is closed and nobody uses it */
-  lua_State *lua;                /* a coroutine in it, in which all calls run */
+  lua_State *main;               /* to be used while the state is held */
+  lua_State *lua;                /* a coroutine in it, in which all calls run;
+                                    NULL if there was no memory for one */
+  int anchor;                    /* its place in the registry */
+  bridge_limits limits;          /* of its calls */
   size_t owners;                 /* the object of the face, and each function */
   size_t users;                  /* calls that run, or wait for their turn */
   bool closed;                   /* no further call begins */
@@ -46,7 +50,9 @@ static inline bool bridge__py_state_begin(bridge__py_state *self)
 void bridge__py_state_finish_late(bridge__py_state *self);
 static inline void bridge__py_state_finish(bridge__py_state *self)
 {
-  lua_settop(self->lua, 0);
+  if (self->lua != NULL) {
+    lua_settop(self->lua, 0);
+  }
   if (self->dropped != NULL || self->closed) {
     bridge__py_state_finish_late(self);
     return;
@@ -55,9 +61,43 @@ static inline void bridge__py_state_finish(bridge__py_state *self)
   self->users--;
 }
 
+/* Have a new coroutine, after the last one was stopped; false for lack of memory. */
+bool bridge__py_state_renew(bridge__py_state *self);
+
 /* The function there is needed no more; takes the reference. */
 void bridge__py_state_drop(bridge__py_state *self,
                            bridge__py_reference *reference);
+
+/* ---- watch.c: Ctrl-C while Lua runs ------------------------------------------- */
+
+/* A call of the main thread, while it lasts. */
+typedef struct bridge__py_watch {
+  bool watched;
+  bridge_state *before;
+} bridge__py_watch;
+
+/* Both are called with the GIL; false with an exception, of a handler.  `chunk`: it
+   takes long enough to look closely. */
+bool bridge__py_watch_begin_main(bridge__py_watch *call, bool chunk);
+void bridge__py_watch_end_main(bool failed);
+static inline bool bridge__py_watch_begin(bridge__py_watch *call, bool chunk)
+{
+  call->watched = false;
+  return !bridge__py_on_main_thread() ||
+         bridge__py_watch_begin_main(call, chunk);
+}
+/* If the call failed, the exception of a handler takes the place of its own. */
+static inline void bridge__py_watch_end(const bridge__py_watch *call,
+                                        bool failed)
+{
+  if (call->watched) {
+    bridge__py_watch_end_main(failed);
+  }
+}
+
+/* Around what runs while the state is held; `call` is watched. */
+void bridge__py_watch_run(bridge__py_watch *call, bridge_state *state);
+void bridge__py_watch_ran(bridge__py_watch *call);
 
 /* ---- call.c: values in, Lua, values out ------------------------------------ */
 

@@ -57,10 +57,13 @@ static unsigned long main_thread;
 
 void bridge__py_set_main_thread(unsigned long ident)
 {
+  if (main_thread != 0) {
+    bridge__py_watch_forked();
+  }
   main_thread = ident;
 }
 
-static bool on_main_thread(void)
+bool bridge__py_on_main_thread(void)
 {
   return main_thread == 0 || main_thread == PyThread_get_thread_ident();
 }
@@ -107,7 +110,7 @@ bridge_status bridge__py_wait(bridge__py_step *step,
     return status;
   }
   int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * ns_in_ms;
-  bool sliced = on_main_thread();
+  bool sliced = bridge__py_on_main_thread();
   for (;;) {
     status = released(step, context, slice_until(deadline, sliced));
     if (PyErr_CheckSignals() < 0) {

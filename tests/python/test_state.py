@@ -616,7 +616,8 @@ def test_an_object_that_was_not_initialised_says_so():
         state.run("")
     core = type(bridge.State()._core)
     for use in (
-        lambda c: c.run_chunk("", None, ()),
+        lambda c: c.run_chunk("", None, (), -1, -1),
+        lambda c: c.cancel_run(0, 0),
         lambda c: c.close_in(None),
         lambda c: c.memory(),
     ):

@@ -156,7 +156,7 @@ def test_all_names_what_is_there():
 
 def test_every_status_has_a_class_with_its_number():
     for name in dir(bridge.core):
-        if not name.startswith("E") or not name.isupper():
+        if not name.startswith("E") or not name.isupper() or name == "EQUAL":
             continue
         code = getattr(bridge.core, name)
         error = bridge.errors._make(code, name, "text")

@@ -50,9 +50,9 @@ Where Lua is to run on a thread of Python, like a library, make a `State`:
 3
 
 Time-outs are seconds, and None waits for ever, 0 asks.  A negative one, which in C
-waits for ever, raises `InvalidError`.  Every wait of Python ends on Ctrl-C; one of
-Lua in a `State`, such as ``bridge.sleep`` or ``queue:pop()``, does not: Ctrl-C is
-heard when the call is over.  No native thread ever calls into Python.
+waits for ever, raises `InvalidError`.  Every wait of Python ends on Ctrl-C, and so
+does what a `State` runs for the main thread.  No native thread ever calls into
+Python.
 """
 
 import os as _os
@@ -91,6 +91,7 @@ from .errors import (
 )
 from .objects import Object
 from .queue import POLICY, Policy, Queue
+from .records import LogLevel, Record, log, set_log_level, set_logger
 from .state import LuaFunction, Memory, State
 from .sync import Counter, Flag, Mutex, Relation
 from .timer import Clock, Timer, now
@@ -121,6 +122,7 @@ __all__ = [
     "Full",
     "InvalidError",
     "LimitError",
+    "LogLevel",
     "Lost",
     "LuaError",
     "LuaFunction",
@@ -136,6 +138,7 @@ __all__ = [
     "Policy",
     "Queue",
     "RangeError",
+    "Record",
     "Relation",
     "State",
     "SystemFailure",
@@ -148,8 +151,11 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "cores",
+    "log",
     "now",
     "select",
+    "set_log_level",
+    "set_logger",
 ]
 
 

@@ -26,6 +26,16 @@ TIMER_AFTER: Final[int]
 TIMER_STEADY: Final[int]
 TIMER_WALL: Final[int]
 
+LOG_DEBUG: Final[int]
+LOG_INFO: Final[int]
+LOG_WARNING: Final[int]
+LOG_ERROR: Final[int]
+
+PRIORITY_IDLE: Final[int]
+PRIORITY_LOW: Final[int]
+PRIORITY_NORMAL: Final[int]
+PRIORITY_HIGH: Final[int]
+
 DRIVE_THREAD: Final[int]
 DRIVE_HOST: Final[int]
 
@@ -33,6 +43,7 @@ STOP_DEFAULT: Final[int]
 STOP_COOPERATIVE: Final[int]
 STOP_PROMPT: Final[int]
 STOP_STRICT: Final[int]
+
 WORKER_RUNNING: Final[int]
 WORKER_SERVING: Final[int]
 WORKER_STOPPING: Final[int]
@@ -82,6 +93,9 @@ def trim() -> None: ...
 def cores() -> int: ...
 def status_name(status: int) -> str: ...
 def status_text(status: int) -> str: ...
+def set_log_queue(log: Queue | None) -> None: ...
+def set_log_level(log_level: int) -> None: ...
+def log_text(log_level: int, data: str | bytes) -> None: ...
 def guard_classes() -> None: ...
 def set_main_thread(ident: int) -> None: ...
 def set_makers(
@@ -223,36 +237,7 @@ def clock_now(clock: int) -> int: ...
 
 class Worker:
     def __init__(
-        self,
-        name: str | bytes | None,
-        source: str | bytes | None,
-        chunk_name: str | None,
-        file: str | bytes | None,
-        drive: int,
-        waker_kind: int,
-        inbox_items: int,
-        inbox_bytes: int,
-        stack_size: int,
-        libraries: str | None,
-        path: str | bytes | None,
-        cpath: str | bytes | None,
-        memory_limit: int,
-        depth_limit: int,
-        value_limit: int,
-        message_limit: int,
-        binary_chunks: bool,
-        tracebacks: bool,
-        log: Queue | None,
-        inbox_full: int,
-        priority: int,
-        affinity: int,
-        level: int,
-        sandbox: bool,
-        life_ms: int,
-        life_cpu_ms: int,
-        request_ms: int,
-        request_cpu_ms: int,
-        arguments: tuple[object, ...],
+        self, options: dict[str, Any], arguments: tuple[object, ...]
     ) -> None: ...
     def call_values(
         self, name: str, values: tuple[object, ...], timeout: float | None
@@ -264,6 +249,8 @@ class Worker:
         self, name: str, values: tuple[object, ...], answers: Queue, session: int
     ) -> None: ...
     def join_values(self, timeout: float | None) -> Any: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     def stop(self) -> None: ...
     def cancel(self, level: int, cancel_grace_ms: int) -> None: ...
     def close_in(self, grace: float | None) -> None: ...
@@ -279,26 +266,16 @@ class Worker:
     def address(self) -> int: ...
 
 class State:
-    def __init__(
-        self,
-        name: str | bytes | None,
-        libraries: str | None,
-        path: str | bytes | None,
-        cpath: str | bytes | None,
-        memory_limit: int,
-        depth_limit: int,
-        value_limit: int,
-        message_limit: int,
-        binary_chunks: bool,
-        tracebacks: bool,
-        release_gil: bool,
-    ) -> None: ...
+    def __init__(self, options: dict[str, Any]) -> None: ...
     def run_chunk(
         self,
         source: str | bytes,
         name: str | bytes | None,
         arguments: tuple[object, ...],
+        timeout_ms: int,
+        cpu_ms: int,
     ) -> Any: ...
+    def cancel_run(self, level: int, grace: float | None) -> bool: ...
     def close_in(self, timeout: float | None) -> None: ...
     def is_closed(self) -> bool: ...
     def memory(self) -> tuple[int, int, int]: ...

@@ -56,7 +56,12 @@ class Frame(NamedTuple):
 
 
 class Error(Exception):
-    """Anything that the bridge reports."""
+    """Anything that the bridge reports.
+
+    What comes from a script shows the message and the call stack of Lua as
+    ``str()``.  An error that came from another worker has that one as its
+    ``__cause__``, and so on.
+    """
 
     _code: ClassVar[int] = 0
     _status: ClassVar[str] = ""
@@ -65,6 +70,17 @@ class Error(Exception):
     """The name of the status, without ``BRIDGE_``: ``"EFULL"``."""
     code: int
     """The number of the status, as C has it."""
+    message: str
+    """What went wrong, without the call stack."""
+    traceback: str
+    """The call stack as Lua prints it; ``""`` if there is none."""
+    frames: list[Frame]
+    """The call stack; the first one is where the script failed or was stopped."""
+    worker: str
+    """The name of the worker; ``""`` if there is none, or it never came to live."""
+    caller: str
+    """Of a cause: where the call stood, in the worker that asked, as Lua prints a
+    call stack; else ``""``."""
 
     def __init__(
         self,
@@ -72,10 +88,24 @@ class Error(Exception):
         *,
         status: str | None = None,
         code: int | None = None,
+        traceback: str = "",
+        frames: list[Frame] | None = None,
+        worker: str = "",
+        caller: str = "",
     ) -> None:
         super().__init__(message)
         self.status = self._status if status is None else status
         self.code = self._code if code is None else code
+        self.message = message
+        self.traceback = traceback
+        self.frames = [] if frames is None else frames
+        self.worker = worker
+        self.caller = caller
+
+    def __str__(self) -> str:
+        if self.traceback:
+            return f"{self.message}\n{self.traceback}"
+        return super().__str__()
 
 
 class InvalidError(Error, ValueError):
@@ -128,7 +158,8 @@ class Empty(Error, _queue.Empty):
 
 
 class Timeout(Error, TimeoutError):
-    """The time that the caller gave is over."""
+    """The time that the caller gave is over, or a script ran longer than it may:
+    then ``frames`` tell where it was stopped."""
 
     _code = -5
     _status = "ETIMEDOUT"
@@ -142,7 +173,8 @@ class Closed(Error):
 
 
 class Cancelled(Error):
-    """The worker was cancelled.  Not to be confused with a cancelled task."""
+    """The worker, or the script, was cancelled; ``frames`` tell where a script was
+    stopped.  Not to be confused with a cancelled task."""
 
     _code = -7
     _status = "ECANCELLED"
@@ -229,47 +261,36 @@ class Lost(Error):
 
 
 class LuaError(Error):
-    """A script raised an error that nobody caught.
-
-    ``str()`` of it shows the message and the call stack of Lua.
-    """
+    """A script raised an error that nobody caught."""
 
     _code = -14
     _status = "ESCRIPT"
 
-    message: str
-    """What went wrong, without the call stack."""
     value: Any
     """The error as the script raised it; the message if it could not cross."""
-    traceback: str
-    """The call stack as Lua prints it; ``""`` if there is none."""
-    frames: list[Frame]
-    """The call stack; the first one is where the error was raised."""
-    worker: str
-    """The name of the worker; ``""`` if it never came to live."""
 
     def __init__(
         self,
         message: str = "",
         *,
         value: Any = None,
+        status: str | None = None,
+        code: int | None = None,
         traceback: str = "",
         frames: list[Frame] | None = None,
         worker: str = "",
-        status: str | None = None,
-        code: int | None = None,
+        caller: str = "",
     ) -> None:
-        super().__init__(message, status=status, code=code)
-        self.message = message
+        super().__init__(
+            message,
+            status=status,
+            code=code,
+            traceback=traceback,
+            frames=frames,
+            worker=worker,
+            caller=caller,
+        )
         self.value = value
-        self.traceback = traceback
-        self.frames = [] if frames is None else frames
-        self.worker = worker
-
-    def __str__(self) -> str:
-        if self.traceback:
-            return f"{self.message}\n{self.traceback}"
-        return self.message
 
 
 class LuaSyntaxError(LuaError):
@@ -340,19 +361,50 @@ def _make_script(
     traceback: str,
     frames: list[tuple[str, int, str, str]],
     worker: str,
+    caller: str = "",
+    cause: Error | None = None,
 ) -> Error:
-    kind = _scripts.get(code)
-    if kind is None:
-        return _make(code, status, message)
-    return kind(
-        message,
-        value=value,
-        traceback=traceback,
-        frames=[Frame(*frame) for frame in frames],
-        worker=worker,
-        status=status,
-        code=code,
-    )
+    script = _scripts.get(code)
+    details: dict[str, Any] = {
+        "status": status,
+        "code": code,
+        "traceback": traceback,
+        "frames": [Frame(*frame) for frame in frames],
+        "worker": worker,
+        "caller": caller,
+    }
+    error: Error
+    if script is None:
+        error = _classes.get(code, Error)(message, **details)
+    else:
+        error = script(message, value=value, **details)
+    error.__cause__ = cause
+    return error
 
 
 _core.set_makers(_make, _make_buffer, _make_script)
+
+
+_codes: dict[str, int] = {
+    each._status: each._code for each in (*_classes.values(), *_scripts.values())
+}
+
+
+def _of_record(told: dict[str, Any], worker: str = "") -> Error:
+    """The error that a logger is told of, with its causes."""
+    status = told["code"]
+    cause = told.get("cause")
+    return _make_script(
+        _codes.get(status, 0),
+        status,
+        told["message"],
+        told.get("value", told["message"]),
+        told["traceback"],
+        [
+            (each["source"], each.get("line", -1), each["name"], each["what"])
+            for each in told["frames"]
+        ],
+        worker,
+        told.get("caller", ""),
+        None if cause is None else _of_record(cause),
+    )

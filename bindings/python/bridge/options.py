@@ -8,8 +8,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterable
+from math import ceil
 from typing import NoReturn
 
+from . import core as _core
 from .errors import InvalidError
 
 __all__: list[str] = []
@@ -17,6 +19,13 @@ __all__: list[str] = []
 ITEMS_MAX = 4_194_303
 QUEUE_BYTES_MAX = 2**39
 SIZE_MAX = 2**64 - 1
+PROCESSORS = 64
+
+STOPS: dict[str, int] = {
+    "cooperative": _core.STOP_COOPERATIVE,
+    "prompt": _core.STOP_PROMPT,
+    "strict": _core.STOP_STRICT,
+}
 
 _UNITS: dict[str, int] = {
     "": 1,
@@ -138,3 +147,49 @@ def seconds(what: str, value: float | None) -> float | None:
     if not value >= 0:  # also what is no number
         _value(what, "None or seconds from 0", value)
     return value
+
+
+def milliseconds(value: float | None) -> int:
+    """For the library; what is longer than 24 days takes 24 days."""
+    most = 2**31 - 1
+    return most if value is None or value * 1000 >= most else ceil(value * 1000)
+
+
+def limit(what: str, value: float | None) -> int:
+    """Milliseconds that something may take at most; 0, which is no limit, from
+    None."""
+    if value is None:
+        return 0
+    if isinstance(value, bool):
+        _type(what, "None or seconds", value)
+    checked = seconds(what, value)
+    if not checked:
+        _value(what, "None or seconds above 0", value)
+    if checked >= 2**31 / 1000:
+        return 0  # 24 days
+    return ceil(checked * 1000)  # never sooner than asked
+
+
+def stop_level(what: str, value: str | None) -> int:
+    """How a script is stopped; None for the default."""
+    if value is None:
+        return _core.STOP_DEFAULT
+    return choice(what, value, STOPS)
+
+
+def processors(what: str, value: Iterable[int] | None) -> int:
+    """A bit for each processor; 0, which is all, from None."""
+    expected = f"None, or numbers of processors from 0 to {PROCESSORS - 1}"
+    if value is None:
+        return 0
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        _type(what, expected, value)
+    bits = 0
+    for each in value:
+        at = _integer(what, expected, each)
+        if not 0 <= at < PROCESSORS:
+            _value(what, expected, each)
+        bits |= 1 << at
+    if bits == 0:
+        _value(what, expected, value)
+    return bits

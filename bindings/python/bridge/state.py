@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import core as _core
 from .core import LuaFunction
-from .options import SIZE_MAX, flag, names, number, program, seconds, size, text
+from .options import (
+    SIZE_MAX,
+    flag,
+    limit,
+    names,
+    number,
+    program,
+    seconds,
+    size,
+    stop_level,
+    text,
+)
+from .queue import POLICY, Policy
 
 __all__ = ["LuaFunction", "Memory", "State"]
+
+_OWN = -1  # the limit that the state was made with
 
 
 class Memory(NamedTuple):
@@ -39,10 +53,9 @@ class State:
 
     Lua runs without the GIL, so that other threads of Python go on meanwhile.  One
     thread at a time is in the state; others wait in line, first come, first
-    served.  Ctrl-C breaks that wait, but what runs or waits within Lua hears
-    nothing of it: a ``bridge.sleep`` or ``queue:pop()`` there goes on to its own
-    end, and `KeyboardInterrupt` is raised after it.  Give such waits a time-out, or
-    run them in a `Worker`.
+    served.  Ctrl-C breaks that wait, and stops the script that the main thread runs,
+    as `cancel` does; if Python's handler of it raises nothing, the call raises
+    `Cancelled`.
 
     A state that several threads call at once changes hands with each call, which
     wakes a sleeping thread: some 10 to 30 microseconds a call, while one thread
@@ -62,6 +75,10 @@ class State:
         libraries: str | Iterable[str] | None = None,
         path: str | None = None,
         cpath: str | None = None,
+        sandbox: bool = False,
+        stop: str | None = None,
+        timeout: float | None = None,
+        cpu: float | None = None,
         memory: int | str | None = None,
         depth_limit: int | None = None,
         value_limit: int | None = None,
@@ -72,46 +89,68 @@ class State:
     ) -> None:
         """Make a state.
 
-        Parameters: as those of `Worker`; and ``release_gil`` off makes each call
-        some 15 ns faster.  Then no other thread of Python goes on while Lua runs:
-        this is for functions that are short, and that never wait for anything.
+        Parameters: as those of `Worker`, but ``timeout`` and ``cpu`` limit each
+        call: how many seconds it may run, and compute.  And ``release_gil`` off
+        makes each call some 15 ns faster.  Then no other thread of Python goes on
+        while Lua runs: this is for functions that are short, and that never wait
+        for anything.
 
         Raises: `NotFound` (no such library), `InvalidError`, `LuaMemoryError`,
         `TypeError`.
         """
         self._core = _core.State(
-            text("name", name),
-            names("libraries", libraries),
-            text("path", path),
-            text("cpath", cpath),
-            size("memory", memory, SIZE_MAX),
-            number("depth_limit", depth_limit, SIZE_MAX),
-            number("value_limit", value_limit, SIZE_MAX),
-            size("message_limit", message_limit, SIZE_MAX),
-            flag("binary_chunks", binary_chunks),
-            flag("tracebacks", tracebacks),
-            flag("release_gil", release_gil),
+            {
+                "name": text("name", name),
+                "libraries": names("libraries", libraries),
+                "path": text("path", path),
+                "cpath": text("cpath", cpath),
+                "sandbox": flag("sandbox", sandbox),
+                "stop": stop_level("stop", stop),
+                "run_timeout": limit("timeout", timeout),
+                "run_cpu": limit("cpu", cpu),
+                "memory": size("memory", memory, SIZE_MAX),
+                "depth_limit": number("depth_limit", depth_limit, SIZE_MAX),
+                "value_limit": number("value_limit", value_limit, SIZE_MAX),
+                "message_limit": size("message_limit", message_limit, SIZE_MAX),
+                "binary_chunks": flag("binary_chunks", binary_chunks),
+                "tracebacks": flag("tracebacks", tracebacks),
+                "release_gil": flag("release_gil", release_gil),
+            }
         )
 
     def run(
-        self, source: str | bytes, *args: object, chunk_name: str | None = None
+        self,
+        source: str | bytes,
+        *args: object,
+        chunk_name: str | None = None,
+        timeout: float | None | Literal[Policy.POLICY] = POLICY,
+        cpu: float | None | Literal[Policy.POLICY] = POLICY,
     ) -> Any:
         """Run a chunk to its end.
 
         Parameters: ``args`` are what ``...`` is in it.  ``chunk_name`` is what
         errors call it, as Lua wants it: ``"=name"`` or ``"@file"``; None for the
-        source itself.
+        source itself.  ``timeout`` and ``cpu`` take the place of those of the state;
+        None for no limit.
 
         Returns: what the chunk returned: one value, or a tuple of any other
         number.
 
-        Raises: `LuaSyntaxError`; `LuaError`; `LuaMemoryError`;
+        Raises: `LuaSyntaxError`; `LuaError`; `LuaMemoryError`; `Timeout` if it runs
+        longer than it may, and `Cancelled` if it is cancelled;
         `NotShareableError` if a value cannot cross; `RangeError`; `LimitError`;
         `Closed`; `Deadlock` from a finalizer that interrupts a call of this state;
         `ForkedError`; `TypeError`.
+
+        A script that was stopped leaves the state usable: globals are as it left
+        them, and what its variables had to close was not closed.
         """
         return self._core.run_chunk(
-            program("source", source), text("chunk_name", chunk_name), args
+            program("source", source),
+            text("chunk_name", chunk_name),
+            args,
+            _OWN if timeout is POLICY else limit("timeout", timeout),
+            _OWN if cpu is POLICY else limit("cpu", cpu),
         )
 
     def eval(self, expression: str | bytes, *args: object) -> Any:
@@ -121,8 +160,25 @@ class State:
         """
         checked = program("expression", expression)
         if isinstance(checked, bytes):
-            return self._core.run_chunk(b"return " + checked, None, args)
-        return self._core.run_chunk("return " + checked, None, args)
+            return self.run(b"return " + checked, *args)
+        return self.run("return " + checked, *args)
+
+    def cancel(self, level: str | None = None, grace: float = 0) -> bool:
+        """Stop the call that runs in the state now, and no later one.  It raises
+        `Cancelled`.  Returns at once.
+
+        Parameters: ``level`` is how, as ``stop`` of the state, and at most that;
+        None for that.  With a ``grace`` in seconds the script first gets an
+        ordinary error, which it may catch to clean up, and is stopped so much later.
+
+        Returns: whether a script was running.
+
+        Raises: `InvalidError`; `ForkedError`; `OutOfMemory` and `SystemFailure` if
+        nobody can see to it that it stops.
+
+        Thread safety: any thread.
+        """
+        return self._core.cancel_run(stop_level("level", level), seconds("grace", grace))
 
     def close(self, timeout: float | None = None) -> None:
         """Close the state: its finalizers run now.  Twice is harmless.

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from . import core as _core
-from .errors import Deadlock, InvalidError, Timeout, Unsupported
+from .errors import Deadlock, InvalidError, Lost, Timeout, Unsupported
 from .handles import Handle, register
 from .options import (
     ITEMS_MAX,
@@ -18,13 +18,17 @@ from .options import (
     chunk,
     choice,
     flag,
+    limit,
+    milliseconds,
     names,
     number,
+    processors,
     seconds,
     size,
+    stop_level,
     text,
 )
-from .queue import _POLICIES
+from .records import Target, queue_of
 from .state import Memory
 from .waker import Waker, kind_number
 
@@ -42,6 +46,17 @@ _PHASES: dict[int, Phase] = {
 _DRIVES: dict[str, int] = {
     "thread": _core.DRIVE_THREAD,
     "host": _core.DRIVE_HOST,
+}
+_PRIORITIES: dict[str, int] = {
+    "idle": _core.PRIORITY_IDLE,
+    "low": _core.PRIORITY_LOW,
+    "normal": _core.PRIORITY_NORMAL,
+    "high": _core.PRIORITY_HIGH,
+}
+_FULL: dict[str, int] = {
+    "block": _core.QUEUE_BLOCK,
+    "fail": _core.QUEUE_FAIL,
+    "drop_oldest": _core.QUEUE_DROP_OLDEST,
 }
 
 
@@ -72,13 +87,22 @@ class Worker(Handle[_core.Worker]):
         libraries: str | Iterable[str] | None = None,
         path: str | None = None,
         cpath: str | None = None,
+        sandbox: bool = False,
+        stop: str | None = None,
+        timeout: float | None = None,
+        cpu: float | None = None,
+        call_timeout: float | None = None,
+        call_cpu: float | None = None,
         memory: int | str | None = None,
         depth_limit: int | None = None,
         value_limit: int | None = None,
         message_limit: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
+        log: Target = None,
         stack_size: int | str | None = None,
+        priority: str = "normal",
+        affinity: Iterable[int] | None = None,
         drive: str = "thread",
         waker: str = "default",
         inbox_items: int | None = None,
@@ -90,60 +114,73 @@ class Worker(Handle[_core.Worker]):
         Parameters: ``source`` is the chunk, or ``file`` names it; ``args`` are
         what ``...`` is in it.  ``name`` is for people.  ``libraries`` names the
         standard libraries (None for all, ``""`` or ``[]`` for none), ``path``
-        and ``cpath`` are those of Lua's ``package``.  ``memory`` limits its
-        values: bytes or ``"64MiB"``.  Of one message in or out, ``depth_limit``
-        limits how deep its values are nested (at most 1000), ``value_limit`` how
-        many there are, ``message_limit`` its bytes.
-        ``binary_chunks`` allows precompiled
-        chunks, which can crash Lua.  ``tracebacks`` off makes errors cheaper.
-        ``drive`` is ``"thread"``, or ``"host"`` if you call `step`; then
-        ``waker`` is the kind of descriptor that you watch.  ``inbox_items`` and
-        ``inbox_bytes`` bound the requests that wait; None is 65,536 and 64 MiB.
-        ``inbox_full`` says what a request does without room: ``"block"`` waits as
-        long as the call says, ``"fail"`` raises `Full` at once, ``"drop_oldest"``
-        takes the place of the one that has waited longest, which fails with
-        `Full`.
+        and ``cpath`` are those of Lua's ``package``.
+
+        A ``sandbox`` is for scripts that are not trusted: only what can do no
+        harm of the libraries, and stopped strictly.  ``stop`` is how scripts are
+        stopped: ``"prompt"``, the default, wherever they loop in Lua; ``"strict"``, also within
+        long string and table functions, which then poll, and scripts have no
+        ``debug`` and set no ``__gc``; ``"cooperative"``, where they wait or ask
+        ``bridge.cancelled()``.
+
+        Of time, in seconds: ``timeout`` limits how long the worker may live, and
+        ``cpu`` how long it may compute; then it is cancelled.  ``call_timeout`` and
+        ``call_cpu`` are for each request's handler, which fails alone.  ``memory``
+        limits its values: bytes or ``"64MiB"``.  Of one message in or out,
+        ``depth_limit`` limits how deep its values are nested (at most 1000),
+        ``value_limit`` how many there are, ``message_limit`` its bytes.
+
+        ``binary_chunks`` allows precompiled chunks, which can crash Lua.
+        ``tracebacks`` off makes errors cheaper.  ``log`` is where its records go,
+        see `set_logger`; None for where those of all go.
+
+        ``priority`` of its thread is ``"idle"``, ``"low"``, ``"normal"`` or
+        ``"high"``, for which systems want a privilege; ``affinity`` numbers the
+        processors that it may run on, None for all.  ``drive`` is ``"thread"``, or
+        ``"host"`` if you call `step`; then ``waker`` is the kind of descriptor that
+        you watch.  ``inbox_items`` and ``inbox_bytes`` bound the requests that
+        wait; None is 65,536 and 64 MiB.  ``inbox_full`` says what asking does
+        without room: ``"block"`` waits as long as the call says, ``"fail"`` raises
+        `Full`, ``"drop_oldest"`` lets the request fail so that has waited longest.
 
         Raises: `LuaSyntaxError`, `NotFound` (no such file or library),
         `NotShareableError`, `RangeError`, `LimitError` for an argument,
-        `InvalidError`, `OutOfMemory`, `SystemFailure`, `TypeError`.
+        `InvalidError`, `OutOfMemory`, `SystemFailure` (also if the system refuses
+        the priority or the processors), `TypeError`.
         """
         if (source is None) == (file is None):
             raise InvalidError("a worker is made of either a source or a file")
         self._stepper = None
-        self._hold(
-            _core.Worker(
-                text("name", name),
-                chunk("source", source),
-                None,
-                text("file", None if file is None else os.fspath(file)),
-                choice("drive", drive, _DRIVES),
-                kind_number(waker),
-                number("inbox_items", inbox_items, ITEMS_MAX),
-                size("inbox_bytes", inbox_bytes, QUEUE_BYTES_MAX),
-                size("stack_size", stack_size, SIZE_MAX),
-                names("libraries", libraries),
-                text("path", path),
-                text("cpath", cpath),
-                size("memory", memory, SIZE_MAX),
-                number("depth_limit", depth_limit, SIZE_MAX),
-                number("value_limit", value_limit, SIZE_MAX),
-                size("message_limit", message_limit, SIZE_MAX),
-                flag("binary_chunks", binary_chunks),
-                flag("tracebacks", tracebacks),
-                None,
-                choice("inbox_full", inbox_full, _POLICIES),
-                _core.PRIORITY_NORMAL,
-                0,
-                _core.STOP_DEFAULT,
-                False,
-                0,
-                0,
-                0,
-                0,
-                args,
-            )
-        )
+        options = {
+            "name": text("name", name),
+            "source": chunk("source", source),
+            "file": text("file", None if file is None else os.fspath(file)),
+            "libraries": names("libraries", libraries),
+            "path": text("path", path),
+            "cpath": text("cpath", cpath),
+            "sandbox": flag("sandbox", sandbox),
+            "stop": stop_level("stop", stop),
+            "life_timeout": limit("timeout", timeout),
+            "life_cpu": limit("cpu", cpu),
+            "call_timeout": limit("call_timeout", call_timeout),
+            "call_cpu": limit("call_cpu", call_cpu),
+            "memory": size("memory", memory, SIZE_MAX),
+            "depth_limit": number("depth_limit", depth_limit, SIZE_MAX),
+            "value_limit": number("value_limit", value_limit, SIZE_MAX),
+            "message_limit": size("message_limit", message_limit, SIZE_MAX),
+            "binary_chunks": flag("binary_chunks", binary_chunks),
+            "tracebacks": flag("tracebacks", tracebacks),
+            "log": None if log is None else queue_of(log),
+            "stack_size": size("stack_size", stack_size, SIZE_MAX),
+            "priority": choice("priority", priority, _PRIORITIES),
+            "affinity": processors("affinity", affinity),
+            "drive": choice("drive", drive, _DRIVES),
+            "waker": kind_number(waker),
+            "inbox_items": number("inbox_items", inbox_items, ITEMS_MAX),
+            "inbox_bytes": size("inbox_bytes", inbox_bytes, QUEUE_BYTES_MAX),
+            "inbox_full": choice("inbox_full", inbox_full, _FULL),
+        }
+        self._hold(_core.Worker(options, args))
 
     def _adopt(self, core: _core.Worker) -> None:
         self._stepper = None
@@ -214,22 +251,32 @@ class Worker(Handle[_core.Worker]):
         answered, later ones are refused.  Returns at once."""
         self._core.stop()
 
-    def cancel(self) -> None:
+    def cancel(self, level: str | None = None, grace: float = 0) -> None:
         """Break every wait in the worker, now and later, and stop its scripts, also
-        those that only compute.  Returns at once."""
-        self._core.cancel(_core.STOP_DEFAULT, 0)
+        those that only compute.  Returns at once.
+
+        Parameters: ``level`` is how, as ``stop`` of the worker, and at most that;
+        None for that.  With a ``grace`` in seconds scripts first get an ordinary
+        error, which they may catch to clean up, and are stopped so much later.
+
+        Raises: `InvalidError`, `TypeError`, `ForkedError`.
+        """
+        self._core.cancel(
+            stop_level("level", level), milliseconds(seconds("grace", grace))
+        )
 
     def close(self, grace: float | None = 1.0) -> None:
         """End the worker: stop it; if it has not ended after ``grace`` seconds,
-        cancel it; if it has not ended after the same time again, give up.
+        cancel it, hard after half of that time; if it has not ended after the same
+        time again, give up its thread.
 
         A worker that you drive is run here; if it has never been stepped, its chunk
-        does not run.  Ctrl-C while this waits for it cancels it.
+        does not run.  Ctrl-C while this waits cancels it.
 
         Parameters: ``grace`` in seconds; None never cancels it.
 
-        Raises: `Timeout` if it refuses: it is left running; `InvalidError` for a
-        negative ``grace``.
+        Raises: `Lost` if it refuses: some C function does not return, and the thread
+        is left to it; `InvalidError` for a negative ``grace``.
         """
         self._core.close_in(seconds("grace", grace))
 
@@ -245,7 +292,7 @@ class Worker(Handle[_core.Worker]):
         """Close the worker.  If it refuses, an error of the body goes first."""
         try:
             self.close()
-        except Timeout:
+        except (Lost, Timeout):
             if error is None:
                 raise
 
