@@ -624,3 +624,24 @@ def test_limits_of_messages():
     for wrong in ({"depth_limit": 1001}, {"value_limit": 0}, {"message_limit": 2**31}):
         with pytest.raises(bridge.InvalidError):
             bridge.State(**wrong)
+
+
+def test_a_request_that_cannot_be_read_is_answered(service):
+    for _ in range(2):
+        with pytest.raises(bridge.NotShareableError, match="'who.knows'"):
+            service.call("echo", [bridge.Object("who.knows")])
+    assert service.call("echo", 1) == 1
+
+
+def test_a_message_that_cannot_be_read_blocks_nobody():
+    queue = bridge.Queue()
+    with bridge.State() as state:
+        state.run("(...):push({ print })", queue)
+        queue.push("next")
+        for _ in range(2):
+            with pytest.raises(bridge.NotShareableError, match="C function"):
+                queue.pop(0)
+        assert len(queue) == 2
+        assert state.run("return (...):peek()[1] == print", queue) is True
+        assert queue.discard() is True
+        assert queue.pop(0) == "next"

@@ -744,6 +744,44 @@ TEST_F(Values, LeaveMessagesOfUnknownClasses)
   bridge_message_release(message);
 }
 
+/* Strict states refuse finalizers: no way leads around it. */
+TEST_F(Values, GiveNoFinalizerToWhatArrives)
+{
+  ASSERT_EQ(BRIDGE_OK,
+            Run(to_,
+                "local bridge = require 'bridge'; C = {};"
+                "bridge.register('c', C);"
+                "bridge.register('sly', { __bridge_unpack = function()"
+                "  C.__gc = function() ran = true end; return 1 end });"
+                "for _, t in ipairs { bridge.map {}, bridge.array {} } do"
+                "  getmetatable(t).__gc = function() ran = true end "
+                "end",
+                nullptr, nullptr)
+                .status);
+  bridge_message *message =
+      Make("local o = setmetatable({}, { __name = 'sly',"
+           "  __bridge_pack = function() end });"
+           "return setmetatable({ o }, { __bridge_name = 'c' })");
+  Failure failure = Run(to_, "assert(getmetatable(...) == C); C.__gc = rawlen",
+                        &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  message = Make("return setmetatable({}, { __bridge_name = 'c' })");
+  failure = Run(to_, "", &message, nullptr);
+  EXPECT_EQ(BRIDGE_ETYPE, failure.status);
+  EXPECT_EQ(
+      "argument 1: its class has __gc: only by __bridge_pack can it cross",
+      failure.text);
+  bridge_message_release(message);
+  message = Make("return require 'bridge'.map {}");
+  failure = Run(to_,
+                "assert(getmetatable(...).__name == 'bridge.map');"
+                "require 'bridge'.array {}",
+                &message, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  failure = Run(to_, "collectgarbage() assert(not ran)", nullptr, nullptr);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+}
+
 TEST_F(Values, LeaveMessagesOfUnknownModules)
 {
   bridge_message *message =
