@@ -174,7 +174,8 @@ static int open_face(lua_State *L)
 {
   lua_settop(L, 0);
   lua_getfield(L, LUA_REGISTRYINDEX, INCOMPLETE);
-  if (lua_istable(L, 1)) {
+  bool early_one = lua_istable(L, 1) && lua_getmetatable(L, 1);
+  if (early_one) {
     lua_pushnil(L);
     lua_setmetatable(L, 1);
   }
@@ -183,10 +184,9 @@ static int open_face(lua_State *L)
   if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
     return 1;
   }
-  if (lua_istable(L, 1)) {
-    lua_pushvalue(L, 1);
-    make_incomplete(L); /* it can be tried again */
-    lua_pop(L, 1);
+  if (early_one) {
+    lua_pushvalue(L, 2);
+    lua_setmetatable(L, 1); /* it can be tried again; this needs no memory */
   }
   return lua_error(L);
 }

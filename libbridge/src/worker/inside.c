@@ -4,6 +4,7 @@
 #include "worker/worker.h"
 
 #include "lua/failure.h"
+#include "lua/libraries.h"
 #include "lua/values.h"
 #include "message/error.h"
 
@@ -393,7 +394,11 @@ static int inside_yield(lua_State *L)
 
 static int inside_self(lua_State *L)
 {
-  lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES) == LUA_TNIL) {
+    /* Its last step failed for lack of memory. */
+    bridge__libraries_open_builtin(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__HANDLES);
+  }
   const bridge__handles *handles = lua_touserdata(L, -1);
   if (handles == NULL) {
     return luaL_error(L, "the module 'bridge' is not open");
