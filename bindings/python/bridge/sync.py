@@ -13,10 +13,10 @@ __all__ = ["Counter", "Flag", "Mutex", "Relation"]
 Relation = Literal[">=", "<=", "==", "!="]
 
 _RELATIONS: dict[str, int] = {
-    ">=": _core.AT_LEAST,
-    "<=": _core.AT_MOST,
-    "==": _core.EQUAL,
-    "!=": _core.NOT_EQUAL,
+    ">=": _core.RELATION_AT_LEAST,
+    "<=": _core.RELATION_AT_MOST,
+    "==": _core.RELATION_EQUAL,
+    "!=": _core.RELATION_NOT_EQUAL,
 }
 
 
