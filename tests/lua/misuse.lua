@@ -134,13 +134,14 @@ local strange = { io.stdout, objects.Buffer, objects.Queue, q:waker(),
                   objects.Worker, function() end, {}, coroutine.create(print) }
 local function worker_with(place, stranger)
   local row = { "n", "return 1", "n", nil, "thread", "default", 0, 0, 0, "", "",
-                "", 0, false, true, nil, "block", "normal", 0, core.pack() }
+                "", 0, 0, 0, 0, false, true, nil, "block", "normal", 0, nil, false,
+                nil, nil, nil, nil, core.pack() }
   row[place] = stranger
-  return core.Worker(table.unpack(row, 1, 20))
+  return core.Worker(table.unpack(row, 1, 29))
 end
 check.row(table.pack(worker_with(4, nil):join()), 1)
-local log_place = 16 -- where a queue is right
-for place = 1, 20 do
+local log_place = 19 -- where a queue is right
+for place = 1, 29 do
   for _, stranger in ipairs(strange) do
     if place ~= log_place or stranger ~= objects.Queue then
       check.raises("bad argument #" .. place .. " .*expected", worker_with,
@@ -148,8 +149,8 @@ for place = 1, 20 do
     end
   end
 end
-check.raises("true or false expected, got userdata", worker_with, 14, io.stdout)
-check.raises("true or false expected, got number", worker_with, 15, 1)
+check.raises("true or false expected, got userdata", worker_with, 17, io.stdout)
+check.raises("true or false expected, got number", worker_with, 18, 1)
 
 -- Every function that can be reached from the core without the debug library, but
 -- for those that would wait.
