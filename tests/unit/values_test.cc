@@ -744,6 +744,36 @@ TEST_F(Values, LeaveMessagesOfUnknownClasses)
   bridge_message_release(message);
 }
 
+/* A function of a class that never returns is stopped as any script. */
+TEST_F(Values, StopObjectsThatLoop)
+{
+  bridge_state_options options;
+  bridge_state_options_init(&options);
+  options.run.timeout_ms = 50;
+  bridge_state *timed = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_state_create(&timed, &options, nullptr));
+  const std::string loop =
+      "C = { __bridge_name = 'c' };"
+      "C.__bridge_unpack = function() while true do pcall(error) end end;"
+      "C.__bridge_pack = function() if loop then C.__bridge_unpack() end end;"
+      "require 'bridge'.register('c', C);";
+  ASSERT_EQ(BRIDGE_OK, Run(timed, loop, nullptr, nullptr).status);
+  bridge_message *message = Make(loop + "return setmetatable({}, C)");
+  Failure failure = Run(timed, "", &message, nullptr);
+  EXPECT_EQ(BRIDGE_ETIMEDOUT, failure.status) << failure.text;
+  EXPECT_NE(nullptr, message) << "it was not taken";
+  bridge_message_release(message);
+  message = nullptr;
+  failure =
+      Run(timed, "loop = true return setmetatable({}, C)", nullptr, &message);
+  EXPECT_EQ(BRIDGE_ETIMEDOUT, failure.status) << failure.text;
+  EXPECT_EQ(nullptr, message);
+  failure = Run(timed, "loop = false return 1", nullptr, &message);
+  EXPECT_EQ(BRIDGE_OK, failure.status) << failure.text;
+  bridge_message_release(message);
+  bridge_state_release(timed);
+}
+
 /* Strict states refuse finalizers: no way leads around it. */
 TEST_F(Values, GiveNoFinalizerToWhatArrives)
 {

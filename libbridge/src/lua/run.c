@@ -351,6 +351,45 @@ static bridge_status resume(bridge_state *state,
       status);
 }
 
+typedef struct handing {
+  bridge_state *state;
+  lua_State *L;
+  const run *r;
+  int *arguments;
+  bridge_status status;
+} handing;
+
+static void hand(void *user)
+{
+  handing *job = user;
+  job->status = bridge__state_unpack(
+      job->state, job->L, *job->r->arguments, job->arguments, job->r->error);
+}
+
+/* The arguments onto the stack.  To make objects of them is up to the script, so
+   that it can be stopped. */
+static bridge_status hand_arguments(bridge_state *state,
+                                    lua_State *L,
+                                    const run *r,
+                                    int *arguments)
+{
+  handing job = {state, L, r, arguments, BRIDGE_OK};
+  if (!(*r->arguments)->objects) {
+    hand(&job);
+    return job.status;
+  }
+  bridge__resumed handed = bridge__guard_call(&state->guard, &state->leash,
+                                              state->main, hand, &job);
+  if (handed.ended == BRIDGE__ENDED) {
+    return job.status;
+  }
+  if (r->error != NULL) {
+    bridge_error_release(*r->error);
+    *r->error = NULL;
+  }
+  return give_stop(state, handed.status, r->error);
+}
+
 static bridge_status prepare(bridge_state *state,
                              lua_State *L,
                              const run *r,
@@ -361,7 +400,7 @@ static bridge_status prepare(bridge_state *state,
   if (status != BRIDGE_OK || r->arguments == NULL || *r->arguments == NULL) {
     return status;
   }
-  status = bridge__state_unpack(state, L, *r->arguments, arguments, r->error);
+  status = hand_arguments(state, L, r, arguments);
   if (status == BRIDGE_OK) {
     bridge_message_release(*r->arguments);
     *r->arguments = NULL;

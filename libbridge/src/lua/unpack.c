@@ -8,8 +8,8 @@
 
    Objects are made by functions of the script, when all that they are made of is
    there; for that there are helpers, too, so that none is made twice. */
-#include "lua/objects.h"
 #include "lua/bind.h"
+#include "lua/objects.h"
 #include "lua/path.h"
 #include "lua/sandbox.h"
 #include "lua/values.h"
@@ -263,7 +263,8 @@ static bridge_status read_table(unpacker *u, const bridge_value *value)
 /* Into a sandbox comes what the host says by name, and no code. */
 static bool takes_code(lua_State *L)
 {
-  bool sandbox = lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__SANDBOX) != LUA_TNIL;
+  bool sandbox =
+      lua_getfield(L, LUA_REGISTRYINDEX, BRIDGE__SANDBOX) != LUA_TNIL;
   lua_pop(L, 1);
   return !sandbox;
 }

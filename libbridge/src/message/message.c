@@ -155,6 +155,7 @@ static void begin(bridge_message *message)
   message->count = 0;
   message->envelope = (bridge__envelope){0};
   message->outside = false;
+  message->objects = false;
   message->capacity = BRIDGE__INLINE_SIZE;
   message->limit = BRIDGE_SIZE_MAX;
   message->containers = 0;
@@ -271,6 +272,7 @@ bridge_status bridge_message_clone(bridge_message **out,
   if (status != BRIDGE_OK) {
     return status;
   }
+  copy->objects = message->objects;
   if (message->slot_count > 0) {
     status = bridge__message_reserve_slots(copy, message->slot_count);
     if (status != BRIDGE_OK) {

@@ -42,7 +42,7 @@ typedef struct bridge__open {
 #define BRIDGE__OPEN_INLINE ((size_t)2)
 
 /* Bytes that fit into the block itself. */
-#define BRIDGE__INLINE_SIZE ((size_t)79)
+#define BRIDGE__INLINE_SIZE ((size_t)78)
 
 /* A recycled block, in the order of who touches what: the first cache line is
    all that a queue needs, the second has the bytes of a small message, and the
@@ -57,6 +57,7 @@ struct bridge_message {
   bridge__envelope envelope;
 
   bool outside; /* `slots` or `open` have memory of their own */
+  bool objects; /* who reads it runs functions of a script, maybe */
   unsigned char bytes[BRIDGE__INLINE_SIZE];
 
   size_t capacity;

@@ -345,6 +345,7 @@ bridge_status bridge_message_begin_object(bridge_message *message,
   unsigned char header[FUNCTION_ROOM + BRIDGE__HEADER_MAX];
   memcpy(header, room, FUNCTION_ROOM);
   size_t size = bridge__put_array(header + FUNCTION_ROOM, values + 2);
+  message->objects = true;
   return begin(message, type, (uint32_t)values + 2, header,
                FUNCTION_ROOM + size);
 }
