@@ -6,9 +6,10 @@
 -- for ever, and a time that is over, 0 or less, asks and does not wait.
 --
 -- What crosses: nil, booleans, integers and floats (kept apart), strings, tables of
--- these (nested, shared, cyclic; without their metatables), Lua functions with
--- their upvalues, C functions without, light userdata, and the objects of the
--- bridge.  The table of globals becomes the receiver's own.
+-- these (nested, shared, cyclic), Lua functions with their upvalues, C functions
+-- without, light userdata, the objects of the bridge, and objects of classes that
+-- bridge.register has named; other metatables stay behind.  The table of globals
+-- becomes the receiver's own.
 --
 -- This file uses no library of Lua: a worker's state may have been made without
 -- any, and still be handed a queue.  What it needs stands in the core.
