@@ -83,7 +83,9 @@ typedef struct bridge_state_options {
   /** How its scripts are stopped. */
   bridge_stop_level stop;
   /** Whether its scripts are not trusted: the strict level, chunks of text only,
-      and of the libraries what can do no harm. */
+      and of the libraries what can do no harm.  Without other options it may take
+      64 MiB, and messages of 1 MiB; paths, precompiled chunks and the libraries
+      "io", "package" and "debug" are refused. */
   bool sandbox;
   /** For each bridge_state_run and bridge_state_resume. */
   bridge_limits run;
