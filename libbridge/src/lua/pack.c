@@ -34,8 +34,8 @@
    userdata. */
 #define SLOTS 10
 
-/* The least room for a dump, which comes in pieces of a few bytes. */
-#define DUMP_LEAST ((size_t)1024)
+/* A dump that needs no memory of the heap: that of a function of some lines. */
+#define DUMP_FEW ((size_t)512)
 
 /* Elements that are taken from an array before the stack is cleared. */
 #define TOGETHER 8
@@ -113,6 +113,7 @@ typedef struct packer {
   bridge_buffer *dump_block;
   size_t dump_size;
   size_t dump_capacity;
+  char dump_few[DUMP_FEW];
   const char *reason; /* why a value cannot cross */
   char text[80];      /* room for one that is put together */
 } packer;
@@ -590,7 +591,6 @@ static bridge_status pack_table(packer *p, int index)
 static bool grow_dump(packer *p, size_t size)
 {
   size_t capacity = (p->dump_size + size) * 2;
-  capacity = capacity < DUMP_LEAST ? DUMP_LEAST : capacity;
   bridge_buffer *block = NULL;
   char *dump = allocate(&block, capacity);
   if (dump == NULL) {
@@ -1117,10 +1117,10 @@ static void prepare(packer *p)
   p->objects = 0;
   p->values = (size_t)p->count;
   p->again = ONCE;
-  p->dump = NULL;
+  p->dump = p->dump_few;
   p->dump_block = NULL;
   p->dump_size = 0;
-  p->dump_capacity = 0;
+  p->dump_capacity = DUMP_FEW;
   p->reason = NULL;
   p->done = p->skipped;
 }
@@ -1188,17 +1188,15 @@ static int pack_protected(lua_State *L)
    hook learns. */
 static int call_quietly(lua_State *L, int arguments)
 {
-  lua_Hook hook = lua_gethook(L);
   int mask = lua_gethookmask(L);
+  if ((mask & (LUA_MASKCALL | LUA_MASKRET)) == 0) {
+    return lua_pcall(L, arguments, LUA_MULTRET, 0);
+  }
+  lua_Hook hook = lua_gethook(L);
   int count = lua_gethookcount(L);
-  bool calls = (mask & (LUA_MASKCALL | LUA_MASKRET)) != 0;
-  if (calls) {
-    lua_sethook(L, NULL, 0, 0);
-  }
+  lua_sethook(L, NULL, 0, 0);
   int code = lua_pcall(L, arguments, LUA_MULTRET, 0);
-  if (calls) {
-    lua_sethook(L, hook, mask, count);
-  }
+  lua_sethook(L, hook, mask, count);
   return code;
 }
 
