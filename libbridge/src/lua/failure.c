@@ -110,6 +110,49 @@ static void push_cause(lua_State *L, const bridge_error *error, int depth)
   bridge__bind(L);
 }
 
+/* Levels of the caller's stack that are shown. */
+enum {
+  LEVELS_MAX = 20
+};
+
+static void add_level(luaL_Buffer *text, lua_State *L, lua_Debug *ar)
+{
+  lua_getinfo(L, "Sln", ar);
+  if (ar->currentline > 0) {
+    lua_pushfstring(L, "\n\t%s:%d: in ", ar->short_src, ar->currentline);
+  } else {
+    lua_pushfstring(L, "\n\t%s: in ", ar->short_src);
+  }
+  luaL_addvalue(text);
+  if (*ar->what == 'm') {
+    lua_pushliteral(L, "main chunk");
+  } else if (ar->name != NULL) {
+    lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+  } else if (*ar->what == 'C') {
+    lua_pushliteral(L, "?");
+  } else {
+    lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
+  }
+  luaL_addvalue(text);
+}
+
+/* As luaL_traceback, but for the names of library functions, which it looks for in
+   all that is loaded: that would take most of what a failed call takes. */
+static void push_caller(lua_State *L, int level)
+{
+  lua_Debug ar;
+  luaL_Buffer text;
+  luaL_buffinit(L, &text);
+  luaL_addstring(&text, "stack traceback:");
+  for (int i = 0; i < LEVELS_MAX && lua_getstack(L, level + i, &ar); i++) {
+    add_level(&text, L, &ar);
+  }
+  if (lua_getstack(L, level + LEVELS_MAX, &ar)) {
+    luaL_addstring(&text, "\n\t...");
+  }
+  luaL_pushresult(&text);
+}
+
 /* Protected: pushes text, code, table. */
 static int describe(lua_State *L)
 {
@@ -130,7 +173,7 @@ static int describe(lua_State *L)
   }
   lua_pushstring(L, bridge_error_traceback(made->error));
   lua_setfield(L, -2, "traceback");
-  luaL_traceback(L, L, NULL, made->level);
+  push_caller(L, made->level);
   lua_setfield(L, -2, "caller");
   add_frames(L, made->error);
   add_value(L, made->error);
