@@ -377,6 +377,32 @@ static void after_blocked(void)
 
 /* ---- Room ---- */
 
+/* As a select does, which sleeps on nothing but its parking. */
+static void thread_selects(unsigned index)
+{
+  if (index != CONSUMER) {
+    push(index, 0);
+    return;
+  }
+  bridge__parking *sleeper = bridge__allocate(sizeof *sleeper);
+  model_check(bridge__parking_init(sleeper) == BRIDGE_OK, "parking");
+  model_check(bridge__queue_occupy(queue) == BRIDGE_OK, "occupy");
+  bridge__queue_watch(queue, sleeper);
+  while (popped < 2) {
+    unsigned ticket = bridge__parking_prepare(sleeper);
+    bridge_message *message = NULL;
+    if (bridge__queue_look(queue, &message) == BRIDGE_OK) {
+      use(message);
+    } else {
+      bridge__parking_park(sleeper, ticket, INT64_MAX);
+    }
+  }
+  bridge__queue_watch(queue, NULL);
+  bridge__queue_vacate(queue);
+  bridge__parking_destroy(sleeper, false);
+  bridge__free(sleeper);
+}
+
 static void before_narrow(void)
 {
   make(1, BRIDGE_QUEUE_BLOCK);
@@ -877,6 +903,7 @@ const model_scenario model_queue_scenarios[] = {
     {"queue_close_full", 3, before_narrow, thread_close_full, after_closed},
     {"queue_close_blocked", 3, before_narrow, thread_close_blocked,
      after_blocked},
+    {"queue_selects", 3, before_wide, thread_selects, after},
     {"queue_room", 3, before_narrow, thread_room, after},
     {"queue_quarter", 2, before_quarter, thread_quarter, after_left},
     {"queue_quarter_bytes", 2, before_quarter_bytes, thread_quarter,
