@@ -96,6 +96,7 @@ typedef struct packer {
   size_t size; /* of the message, with those that were skipped */
   bridge_status status;
   const void *globals;
+  const void *classless; /* a metatable that was asked and makes no class */
   seen containers;
   seen upvalues;
   frame few[FRAMES_FEW];
@@ -526,6 +527,11 @@ static bridge_status begin_object(packer *p, int index)
 /* The metatable is on top of the stack. */
 static bridge_status pack_by_class(packer *p, int index)
 {
+  const void *metatable = lua_topointer(p->L, -1);
+  if (metatable == p->classless) { /* as that of the last table */
+    lua_pop(p->L, 1);
+    return begin_table(p, index);
+  }
   switch (bridge__class_of(p->L)) {
   case BRIDGE__CLASS_ARRAY:
     return begin_marked_array(p, index);
@@ -541,6 +547,7 @@ static bridge_status pack_by_class(packer *p, int index)
   case BRIDGE__CLASS_UNKNOWN:
     return begin_again(p, PREPARED);
   default:
+    p->classless = metatable;
     return begin_table(p, index);
   }
 }
@@ -1117,6 +1124,7 @@ static void prepare(packer *p)
   p->objects = 0;
   p->values = (size_t)p->count;
   p->again = ONCE;
+  p->classless = NULL;
   p->dump = p->dump_few;
   p->dump_block = NULL;
   p->dump_size = 0;
