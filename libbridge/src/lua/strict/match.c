@@ -42,47 +42,45 @@ typedef struct trail {
 
 /* ---- One character against one item ---- */
 
+/* Whether a character is in the class of a lower-case letter; negative if no class
+   has that name. */
+static inline int in_named(int c, int letter)
+{
+  switch (letter) {
+  case 'a':
+    return isalpha(c) != 0;
+  case 'c':
+    return iscntrl(c) != 0;
+  case 'd':
+    return isdigit(c) != 0;
+  case 'g':
+    return isgraph(c) != 0;
+  case 'l':
+    return islower(c) != 0;
+  case 'p':
+    return ispunct(c) != 0;
+  case 's':
+    return isspace(c) != 0;
+  case 'u':
+    return isupper(c) != 0;
+  case 'w':
+    return isalnum(c) != 0;
+  case 'x':
+    return isxdigit(c) != 0;
+  case 'z': /* of earlier versions */
+    return c == 0;
+  default:
+    return -1;
+  }
+}
+
 static bool in_class(int c, int class)
 {
-  bool in = false;
-  switch (tolower(class)) {
-  case 'a':
-    in = isalpha(c) != 0;
-    break;
-  case 'c':
-    in = iscntrl(c) != 0;
-    break;
-  case 'd':
-    in = isdigit(c) != 0;
-    break;
-  case 'g':
-    in = isgraph(c) != 0;
-    break;
-  case 'l':
-    in = islower(c) != 0;
-    break;
-  case 'p':
-    in = ispunct(c) != 0;
-    break;
-  case 's':
-    in = isspace(c) != 0;
-    break;
-  case 'u':
-    in = isupper(c) != 0;
-    break;
-  case 'w':
-    in = isalnum(c) != 0;
-    break;
-  case 'x':
-    in = isxdigit(c) != 0;
-    break;
-  case 'z': /* of earlier versions */
-    in = c == 0;
-    break;
-  default:
+  int in = in_named(c, tolower(class));
+  if (in < 0) {
     return class == c;
   }
-  return isupper(class) ? !in : in;
+  return (in != 0) != (isupper(class) != 0);
 }
 
 /* `set` is behind the "[", `last` is its "]". */
