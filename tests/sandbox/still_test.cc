@@ -59,7 +59,7 @@ const Hog kHogs[] = {
      "while true do pcall(table.unpack, big, -9e5, -1) end"},
     {"LoadOfTheCollector", "t = {} for i = 1, 5e5 do t[i] = { i } end",
      "return load(collectgarbage)"},
-    {"LoadOfATime", "", "while true do load(os.time) end"},
+    {"LoadOfATime", "", "return load(os.time)"},
     {"RepOfMuch", "", "while true do local s = ('x'):rep(9e8) end"},
     {"FormatOfTostring",
      "big = {} for i = 1, 1e6 do big[-i] = i end "

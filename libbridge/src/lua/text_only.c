@@ -2,6 +2,8 @@
    can crash Lua.  Written anew, so that errors read as those of the originals. */
 #include "lua/libraries.h"
 
+#include "lua/guard.h"
+
 #include <lauxlib.h>
 #include <lualib.h>
 
@@ -20,6 +22,7 @@ static const char *text_mode(lua_State *L, int index)
 static const char *read_piece(lua_State *L, void *user, size_t *size)
 {
   (void)user;
+  bridge__poll(L); /* a reader may be a function of C, that never ends */
   luaL_checkstack(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
   lua_call(L, 0, 1);
