@@ -70,6 +70,11 @@ SEEDS = [
      "atomic_fetch_add_explicit(&queue->waiting, 0, memory_order_acq_rel)",
      "atomic_load_explicit(&queue->waiting, memory_order_acquire)",
      "DEADLOCK"),
+    ("who raises looks without a place in the order who selects",
+     "queue/body.h",
+     "atomic_fetch_add_explicit(&queue->selecting, 0, memory_order_acq_rel)",
+     "atomic_load_explicit(&queue->selecting, memory_order_acquire)",
+     "DEADLOCK"),
     ("a close does not wake who waits for room", "queue/queue.c", """\
     bridge__condition_broadcast(&queue->room);
 """, "", "DEADLOCK"),
