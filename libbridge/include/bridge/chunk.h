@@ -75,8 +75,10 @@ BRIDGE_API void bridge_chunk_clear(bridge_chunk *chunk);
  * pthread_create(&thread, NULL, bridge_run_chunk, &chunk);
  * pthread_join(thread, &value); // (bridge_status)(intptr_t)value
  *
- * CreateThread(NULL, 1 << 20, (LPTHREAD_START_ROUTINE)(void *)bridge_run_chunk,
- *              &chunk, 0, NULL); // x86-64 and ARM64 have one calling convention
+ * // x86-64 and ARM64 have one calling convention, and the status fits a DWORD
+ * CreateThread(NULL, 1 << 20,
+ *              (LPTHREAD_START_ROUTINE)(void (*)(void))bridge_run_chunk,
+ *              &chunk, 0, NULL);
  * GetExitCodeThread(thread, &code); // (bridge_status)(int)code
  * @endcode
  * and through a foreign function interface it is `void *(*)(void *)`.  It can be
