@@ -171,6 +171,27 @@ static void wind_clocks(bridge__runner *runner)
   bridge__runner_rewind(runner, deadline, cpu_end);
 }
 
+static bool wanted(const bridge__slice *slice)
+{
+  for (; slice != NULL; slice = slice->outer) {
+    if (requests_of(slice->guard) != 0 || stopping(slice->guard)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void bridge__guard_settle(const bridge__slice *slice)
+{
+  if (slice == NULL || slice->runner == NULL || wanted(slice)) {
+    return;
+  }
+  bridge__runner_satisfied(slice->runner);
+  if (wanted(slice)) {
+    bridge__runner_repeat(slice->runner);
+  }
+}
+
 void bridge__runner_deliver(bridge__kick_target *target)
 {
   bridge__runner *runner = (bridge__runner *)(void *)target;
@@ -197,6 +218,9 @@ void bridge__runner_deliver(bridge__kick_target *target)
   if (late) {
     wind_clocks(runner);
   }
+  /* Takes nothing: the thread itself wrote it. */
+  bridge__guard_settle(
+      atomic_load_explicit(&runner->top, memory_order_relaxed));
 }
 
 /* ---- Slices ---- */

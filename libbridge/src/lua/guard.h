@@ -220,6 +220,8 @@ static inline void bridge__poll(lua_State *L)
 lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L);
 /* Raise what no handler hears of: the error for lack of memory. */
 int bridge__guard_throw(lua_State *L);
+/* Say that the thread of these slices need not be kicked any more, if it is so. */
+void bridge__guard_settle(const bridge__slice *slice);
 /* Note why and where it is being stopped: `L` is the coroutine that runs. */
 void bridge__guard_see(bridge__guard *guard, lua_State *L);
 /* With the lock of runner.h: nobody is to wait for a look any more. */

@@ -345,10 +345,11 @@ static bridge_status resume(bridge_state *state,
     return take_guarded(state, L, resumed.results, r);
   }
   bridge_status status = bridge__state_failure_of(state, resumed.code);
-  return bridge__error_give(
+  bridge__error_give(
       r->error,
       r->error == NULL ? NULL : bridge__state_error(state, L, resumed.code),
       status);
+  return status;
 }
 
 typedef struct handing {
@@ -362,8 +363,8 @@ typedef struct handing {
 static void hand(void *user)
 {
   handing *job = user;
-  job->status = bridge__state_unpack(
-      job->state, job->L, *job->r->arguments, job->arguments, job->r->error);
+  job->status = bridge__state_unpack(job->state, job->L, *job->r->arguments,
+                                     job->arguments, job->r->error);
 }
 
 /* The arguments onto the stack.  To make objects of them is up to the script, so
@@ -378,8 +379,8 @@ static bridge_status hand_arguments(bridge_state *state,
     hand(&job);
     return job.status;
   }
-  bridge__resumed handed = bridge__guard_call(&state->guard, &state->leash,
-                                              state->main, hand, &job);
+  bridge__resumed handed =
+      bridge__guard_call(&state->guard, &state->leash, state->main, hand, &job);
   if (handed.ended == BRIDGE__ENDED) {
     return job.status;
   }

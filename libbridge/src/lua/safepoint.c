@@ -254,26 +254,6 @@ static bool preempt(bridge__guard *guard, lua_State *L)
 
 /* ---- The hook ---- */
 
-/* Say that nobody need be kicked any more, and then look whether that is so. */
-static void be_satisfied(bridge__guard *guard)
-{
-  const bridge__slice *slice = slice_of(guard);
-  if (slice == NULL || slice->runner == NULL) {
-    return;
-  }
-  for (const bridge__slice *each = slice; each != NULL; each = each->outer) {
-    if (requests_of(each->guard) != 0 || stopping(each->guard)) {
-      return;
-    }
-  }
-  bridge__runner_satisfied(slice->runner);
-  for (const bridge__slice *each = slice; each != NULL; each = each->outer) {
-    if (requests_of(each->guard) != 0) {
-      bridge__runner_repeat(slice->runner);
-    }
-  }
-}
-
 /* What can be done wherever the script is. */
 static void attend(bridge__guard *guard, lua_State *L)
 {
@@ -305,7 +285,7 @@ static void at_count(bridge__guard *guard, lua_State *L)
     return;
   }
   look_again(guard);
-  be_satisfied(guard);
+  bridge__guard_settle(slice_of(guard));
   if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
     return; /* sticky, or not yet: again at the next instruction */
   }

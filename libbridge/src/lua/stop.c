@@ -28,11 +28,13 @@ bridge_status bridge__state_stop(bridge_state *state,
       guard->level == BRIDGE_STOP_COOPERATIVE) {
     return BRIDGE_OK;
   }
-  if (grace_ms > 0) {
+  /* First, so that a script which dies of the error is known to be cancelled. */
+  bridge_status status = bridge__guard_stop(guard, leash, use, grace_ms);
+  if (status == BRIDGE_OK && grace_ms > 0) {
     unsigned of_slice = leash == &state->leash ? use : 0;
     bridge__guard_interrupt(guard, "cancelled", false, true, of_slice);
   }
-  return bridge__guard_stop(guard, leash, use, grace_ms);
+  return status;
 }
 
 bridge_status bridge_state_cancel(bridge_state *state,
@@ -47,10 +49,13 @@ bridge_status bridge_state_cancel(bridge_state *state,
     return BRIDGE_EINVAL;
   }
   unsigned use = bridge__guard_use(&state->leash);
-  if (use == 0 || !bridge__interrupt_request_use(&state->interrupt, use)) {
+  if (use == 0) {
     return BRIDGE_EEMPTY;
   }
-  return bridge__state_stop(state, &state->leash, use, level, grace_ms);
+  /* First: who is woken must find that it is stopped, and not go on. */
+  status = bridge__state_stop(state, &state->leash, use, level, grace_ms);
+  return bridge__interrupt_request_use(&state->interrupt, use) ? status
+                                                               : BRIDGE_EEMPTY;
 }
 
 static bridge_status interrupt(bridge__guard *guard,

@@ -65,8 +65,9 @@ bridge_status bridge_worker_cancel(bridge_worker *worker,
   if (!bridge__stop_level_valid(level) || grace_ms < 0) {
     return BRIDGE_EINVAL;
   }
-  bridge__interrupt_request(&worker->interrupt);
+  /* First: who is woken must find that it is stopped, and not go on. */
   status = stop_scripts(worker, level, grace_ms);
+  bridge__interrupt_request(&worker->interrupt);
   bridge__worker_unpause(worker);
   bridge_waker_raise(bridge_queue_waker(worker->inbox));
   return status;

@@ -20,10 +20,13 @@ void bridge__worker_leave_lua(bridge_worker *worker)
   while (!atomic_compare_exchange_weak_explicit(
       &worker->place, &place, BRIDGE__AT_WORK, memory_order_acquire,
       memory_order_relaxed)) {
+    if (place == BRIDGE__AT_WORK) {
+      return;
+    }
     if (place == BRIDGE__GIVING_UP) {
       bridge__yield();
-      place = BRIDGE__IN_LUA;
     }
+    place = BRIDGE__IN_LUA;
   }
 }
 
