@@ -10,6 +10,7 @@ extern "C" {
 #include <lua.h>
 }
 
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -836,10 +837,18 @@ public:
     options.run.timeout_ms = 3;
     EXPECT_STATUS(bridge_state_create(state.out(), &options, nullptr),
                   BRIDGE_OK);
+    lua_State *main = nullptr;
+    EXPECT_STATUS(bridge_state_enter(state, kLong, &main), BRIDGE_OK);
+    routine = lua_newthread(main); /* stays on the stack */
+    EXPECT_STATUS(bridge_state_leave(state), BRIDGE_OK);
   }
 
   bridge_status play() override
   {
+    EXPECT_STATUS(bridge_state_cancel(state, BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_EEMPTY);
+    EXPECT_STATUS(bridge_set_stop_signal(SIGURG), BRIDGE_EBUSY);
+    TRY(resume());
     Held<bridge_error> error;
     bridge_status status =
         bridge_state_run(state, kScript, std::strlen(kScript), "=box", nullptr,
@@ -851,7 +860,30 @@ public:
   }
 
 private:
+  /* What ends in time is not stopped. */
+  bridge_status resume()
+  {
+    Held<bridge_error> error;
+    lua_State *main = nullptr;
+    TRY(bridge_state_enter(state, kLong, &main));
+    EXPECT_STATUS(bridge_state_set_limits(state, nullptr), BRIDGE_OK);
+    lua_resetthread(routine);
+    lua_settop(routine, 0); /* what it died of */
+    lua_pushcfunction(routine, twice); /* takes no memory */
+    lua_pushinteger(routine, 21);
+    int results = 0;
+    bridge_status status =
+        bridge_state_resume(state, routine, 1, &results, error.out());
+    if (status == BRIDGE_OK) {
+      EXPECT_EQ(results, 1);
+      EXPECT_EQ(lua_tointeger(routine, -1), 42);
+    }
+    EXPECT_STATUS(bridge_state_leave(state), BRIDGE_OK);
+    return judge(status, error);
+  }
+
   Held<bridge_state> state;
+  lua_State *routine = nullptr;
   static constexpr const char *kScript = R"lua(
     local routine = coroutine.wrap(function()
       local list <const> = { "a", {}, function() end }
