@@ -273,11 +273,22 @@ typedef struct ending {
   bridge_error *error;
 } ending;
 
+/* A join has ended, and the worker as one whose time was over: no reason to wait. */
+static const bridge_status OVER = BRIDGE_ECLOSED;
+
 static bridge_status join_step(void *context, int timeout_ms)
 {
   ending *self = context;
-  return bridge_worker_join(self->worker, timeout_ms, &self->results,
-                            &self->error);
+  bridge_status status = bridge_worker_join(self->worker, timeout_ms,
+                                            &self->results, &self->error);
+  if (status != BRIDGE_ETIMEDOUT ||
+      bridge_worker_phase_of(self->worker) != BRIDGE_WORKER_ENDED) {
+    return status;
+  }
+  /* Either the worker's time is over, or it has ended right now. */
+  bridge_error_release(self->error);
+  status = bridge_worker_join(self->worker, 0, &self->results, &self->error);
+  return status == BRIDGE_ETIMEDOUT ? OVER : status;
 }
 
 PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
@@ -290,6 +301,9 @@ PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout)
   bool interrupted = false;
   bridge_status status =
       bridge__py_wait(join_step, &self, timeout_ms, &interrupted);
+  if (status == OVER) {
+    status = BRIDGE_ETIMEDOUT;
+  }
   PyObject *result = NULL;
   if (!interrupted && status == BRIDGE_OK) {
     result = bridge__py_unpack(self.results);

@@ -45,17 +45,15 @@ assert(service:call("count", 1000) == 1000)
 -- the interpreter itself.
 local box = assert(bridge.worker {
   [[
-    local names = {}
-    for _, name in ipairs { 'io', 'debug', 'dofile', 'loadfile', 'collectgarbage' } do
-      if _G[name] ~= nil then names[#names + 1] = name end
+    local found = {}
+    for _, name in ipairs { 'io', 'debug', 'dofile', 'loadfile' } do
+      if _G[name] ~= nil then found[#found + 1] = name end
     end
     local finalizers = pcall(setmetatable, {}, { __gc = function() end })
-    local bytecode = string.dump ~= nil
-    return table.concat(names, ' '), finalizers, bytecode, ('safe'):upper()
+    return table.concat(found, ' '), finalizers, string.dump ~= nil, ('safe'):upper()
   ]],
-  sandbox = true, memory_limit = 1 << 20, timeout = 1,
+  sandbox = true, memory_limit = 1 << 20, timeout = 10,
 })
-local names, finalizers, bytecode, upper = assert(box:join())
-print("the sandbox has " .. (names == "" and "none of them" or names))
-assert(not names:find "io" and not names:find "debug" and not names:find "file")
-assert(finalizers == false and bytecode == false and upper == "SAFE")
+local found, finalizers, bytecode, upper = assert(box:join())
+print("the sandbox has " .. (found == "" and "none of them" or found))
+assert(found == "" and finalizers == false and bytecode == false and upper == "SAFE")
