@@ -31,7 +31,7 @@ static lua_State *current(const bridge__guard *guard)
 static lua_State *check_coroutine(lua_State *L)
 {
   lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  luaL_argexpected(L, co != NULL, 1, "thread");
   return co;
 }
 
@@ -66,6 +66,10 @@ static int run(lua_State *L, lua_State *co, int arguments)
 
 static int start(lua_State *L, lua_State *co, int arguments)
 {
+  if (bridge__guard_killed(co)) {
+    lua_pushliteral(L, "cannot resume dead coroutine");
+    return FAILED;
+  }
   if (!lua_checkstack(co, arguments)) {
     lua_pushliteral(L, "too many arguments to resume");
     return FAILED;
@@ -79,7 +83,9 @@ static int resume_again(lua_State *L, int status, lua_KContext context);
 static int end_resume(lua_State *L, int results)
 {
   if (results == UNWINDING) {
-    return lua_yieldk(L, 0, 0, resume_again);
+    return stopping(bridge__guard_of(L))
+               ? bridge__guard_abandon(L, resume_again)
+               : lua_yieldk(L, 0, 0, resume_again);
   }
   if (results == FAILED) {
     if (stopping(bridge__guard_of(L))) {
@@ -161,7 +167,8 @@ static int wrap_again(lua_State *L, int status, lua_KContext context);
 static int end_wrapped(lua_State *L, int results)
 {
   if (results == UNWINDING) {
-    return lua_yieldk(L, 0, 0, wrap_again);
+    return stopping(bridge__guard_of(L)) ? bridge__guard_abandon(L, wrap_again)
+                                         : lua_yieldk(L, 0, 0, wrap_again);
   }
   return results == FAILED ? fail_wrapped(L, wrapped(L)) : results;
 }
@@ -204,7 +211,7 @@ static const char *status_of(lua_State *L, lua_State *co)
   }
   switch (lua_status(co)) {
   case LUA_YIELD:
-    return "suspended";
+    return bridge__guard_killed(co) ? "dead" : "suspended";
   case LUA_OK:
     if (lua_getstack(co, 0, &ar) != 0) {
       return "normal";
