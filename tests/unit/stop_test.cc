@@ -222,6 +222,8 @@ TEST_F(Stop, IsNotSwallowed)
   const char *const scripts[] = {
       "ready() while true do pcall(function() while true do end end) end",
       "local function f() pcall(f) pcall(f) end ready() while true do f() end",
+      "local function deeper() pcall(deeper) deeper() end"
+      "  ready() while true do pcall(deeper) end",
       "ready() xpcall(function() while true do end end,"
       "  function() while true do end end) while true do end",
       "ready() local co = coroutine.wrap(function() while true do end end) "

@@ -228,6 +228,8 @@ void bridge__guard_see(bridge__guard *guard, lua_State *L);
 void bridge__visits_dismiss(bridge__guard *guard);
 /* Let all who wait for it look. */
 void bridge__visits_receive(bridge__guard *guard, lua_State *L);
+/* Stop in this coroutine: as a yield if one gets through, else as the error above. */
+int bridge__guard_abandon(lua_State *L, lua_KFunction finish);
 /* Set our hook on the coroutine that runs.  Async-signal-safe. */
 void bridge__guard_arm(bridge__guard *guard);
 /* The hook, and whether one is ours. */

@@ -57,8 +57,7 @@ bool bridge__guard_is_hook(lua_Hook hook)
 
 bool bridge__guard_killed(lua_State *L)
 {
-  return lua_gethook(L) == hook_of_killed && lua_status(L) != LUA_OK &&
-         lua_status(L) != LUA_YIELD;
+  return lua_gethook(L) == hook_of_killed && lua_status(L) != LUA_OK;
 }
 
 /* The script's own events stay on; the hook hands them on. */
@@ -87,12 +86,30 @@ int bridge__guard_throw(lua_State *L)
   return lua_error(L);
 }
 
-static void stop(bridge__guard *guard, lua_State *L)
+/* Out of a coroutine at once, past thousands of pcalls: it stays as if it waited, and
+   nobody resumes it. */
+int bridge__guard_abandon(lua_State *L, lua_KFunction finish)
+{
+  bridge__guard *guard = bridge__guard_of(L);
+  if (!is_current(guard, L) || !lua_isyieldable(L)) {
+    return bridge__guard_throw(L);
+  }
+  guard->thrown = true;
+  guard->unwinding = true;
+  lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+  return lua_yieldk(L, 0, 0, finish);
+}
+
+static void stop(bridge__guard *guard, lua_State *L, bool by_count)
 {
   if (guard->seen == NULL) {
     bridge__guard_see(guard, L);
   }
-  bridge__guard_throw(L);
+  if (by_count) {
+    bridge__guard_abandon(L, NULL);
+  } else {
+    bridge__guard_throw(L); /* where a hook must not yield */
+  }
 }
 
 /* Its leash may have become due without a kick, or may not be due at all. */
@@ -255,7 +272,7 @@ static bool preempt(bridge__guard *guard, lua_State *L)
 /* ---- The hook ---- */
 
 /* What can be done wherever the script is. */
-static void attend(bridge__guard *guard, lua_State *L)
+static void attend(bridge__guard *guard, lua_State *L, bool by_count)
 {
   unsigned requests = requests_of(guard);
   while (!stopping(guard) && (requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT |
@@ -270,7 +287,8 @@ static void attend(bridge__guard *guard, lua_State *L)
     requests = requests_of(guard);
   }
   if (stopping(guard)) {
-    stop(guard, L);
+    stop(guard, L, by_count);
+    return;
   }
   if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
     interrupt(guard, L);
@@ -279,7 +297,10 @@ static void attend(bridge__guard *guard, lua_State *L)
 
 static void at_count(bridge__guard *guard, lua_State *L)
 {
-  attend(guard, L);
+  attend(guard, L, true);
+  if (stopping(guard)) {
+    return; /* it has yielded */
+  }
   unsigned requests = requests_of(guard);
   if ((requests & BRIDGE__ASK_PREEMPT) != 0 && preempt(guard, L)) {
     return;
@@ -320,7 +341,7 @@ void bridge__guard_hook(lua_State *L, lua_Debug *ar)
     /* Left over, or inherited from the coroutine that made this one. */
     bridge__debug_restore(L);
   } else if (stopping(guard)) {
-    stop(guard, L);
+    stop(guard, L, ar->event == LUA_HOOKCOUNT);
   } else if (ar->event == LUA_HOOKCOUNT) {
     at_count(guard, L);
   } else {
@@ -337,7 +358,7 @@ void bridge__guard_obey(lua_State *L)
     return;
   }
   if (stopping(guard)) {
-    stop(guard, L);
+    stop(guard, L, false);
   }
-  attend(guard, L);
+  attend(guard, L, false);
 }
