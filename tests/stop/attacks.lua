@@ -158,7 +158,7 @@ local function nest(n)
 end
 nest(50)
 
---- resumed_by_foreign_c: runs stopped stopped
+--- resumed_by_foreign_c: lost lost lost
 while true do
   attack.resume(function() attack.begin() loop() end)
 end
@@ -170,7 +170,7 @@ while true do
   end)
 end
 
---- foreign_c_below_wrap: runs stopped stopped
+--- foreign_c_below_wrap: lost lost lost
 coroutine.wrap(function()
   while true do
     attack.resume(function() attack.begin() loop() end)
