@@ -126,11 +126,8 @@ static int reset(lua_State *L, lua_State *co)
   guard->close_depth++;
   guard->pins++;
   lua_State *before = bridge__guard_switch(guard, co);
-#if LUA_VERSION_RELEASE_NUM >= 50406
-  int code = lua_closethread(co, L);
-#else
-  int code = lua_resetthread(co);
-#endif
+  int code =
+      lua_resetthread(co); /* of all Lua 5.4; the C calls are counted here */
   guard->close_depth--;
   guard->pins--;
   bridge__guard_switch(guard, before);
