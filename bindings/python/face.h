@@ -112,6 +112,17 @@ PyObject *bridge__py_worker_request(bridge_worker *worker,
 PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget);
 PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace);
 PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);
+
+/* ---- registry.c: looking at workers ---------------------------------------- */
+
+PyObject *bridge__py_worker_look(bridge_worker *worker);
+PyObject *bridge__py_worker_traceback(bridge_worker *worker, PyObject *timeout);
+
+/* A list of the objects of the face. */
+PyObject *bridge__py_workers(void);
+
+/* By name or number; None if there is none. */
+PyObject *bridge__py_find(PyObject *key);
 PyObject *bridge__py_queue_peek(bridge_queue *queue);
 
 /* ---- channel.c, sync.c: channels, select, counters, flags, mutexes, timers -- */

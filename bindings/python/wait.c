@@ -112,11 +112,13 @@ bridge_status bridge__py_wait(bridge__py_step *step,
   int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * ns_in_ms;
   bool sliced = bridge__py_on_main_thread();
   for (;;) {
-    status = released(step, context, slice_until(deadline, sliced));
+    int slice = slice_until(deadline, sliced);
+    status = released(step, context, slice);
     if (PyErr_CheckSignals() < 0) {
       break;
     }
-    if (!is_not_yet(status)) {
+    bool never = status == BRIDGE_EFULL && slice != 0; /* an inbox that fails */
+    if (!is_not_yet(status) || never) {
       return status;
     }
     if (deadline >= 0 && now_ns() >= deadline) {

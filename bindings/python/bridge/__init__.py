@@ -96,7 +96,7 @@ from .state import LuaFunction, Memory, State
 from .sync import Counter, Flag, Mutex, Relation
 from .timer import Clock, Timer, now
 from .waker import Waker, WakerKind
-from .worker import Phase, Worker
+from .worker import Info, Phase, Stack, Worker, find, set_watchdog, workers
 
 __version__: str = _core.version()
 
@@ -120,6 +120,7 @@ __all__ = [
     "Frame",
     "Frozen",
     "Full",
+    "Info",
     "InvalidError",
     "LimitError",
     "LogLevel",
@@ -140,6 +141,7 @@ __all__ = [
     "RangeError",
     "Record",
     "Relation",
+    "Stack",
     "State",
     "SystemFailure",
     "Timeout",
@@ -151,11 +153,14 @@ __all__ = [
     "WorkerDied",
     "__version__",
     "cores",
+    "find",
     "log",
     "now",
     "select",
     "set_log_level",
     "set_logger",
+    "set_watchdog",
+    "workers",
 ]
 
 

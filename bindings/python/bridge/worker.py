@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from . import core as _core
-from .errors import Deadlock, InvalidError, Lost, Timeout, Unsupported
+from .errors import Deadlock, Error, Frame, InvalidError, Lost, Timeout, Unsupported
 from .handles import Handle, register
 from .options import (
     ITEMS_MAX,
@@ -18,7 +18,6 @@ from .options import (
     chunk,
     choice,
     flag,
-    limit,
     milliseconds,
     names,
     number,
@@ -28,11 +27,12 @@ from .options import (
     stop_level,
     text,
 )
+from .options import limit as _limit
 from .records import Target, queue_of
 from .state import Memory
 from .waker import Waker, kind_number
 
-__all__ = ["Phase", "Worker"]
+__all__ = ["Info", "Phase", "Stack", "Worker", "find", "set_watchdog", "workers"]
 
 Phase = Literal["running", "serving", "stopping", "ended", "lost"]
 
@@ -58,6 +58,66 @@ _FULL: dict[str, int] = {
     "fail": _core.QUEUE_FAIL,
     "drop_oldest": _core.QUEUE_DROP_OLDEST,
 }
+
+
+class Info(NamedTuple):
+    """What can be seen of a worker while it works; each number is of some moment, not
+    all of the same."""
+
+    worker: Worker
+    """The worker itself."""
+    id: int
+    """A number that no other worker of the process has had or will have."""
+    name: str
+    """Its name, or the first 63 bytes of it."""
+    phase: Phase
+    """Where it is in its life."""
+    paused: bool
+    """Whether `Worker.pause` holds it."""
+    running: str
+    """The handler that runs now, or the chunk; ``""`` while it waits."""
+    running_time: float
+    """For how many seconds that has run without a break."""
+    cpu_time: float
+    """Seconds of CPU time that it has had; of its thread, if it has one."""
+    memory: Memory
+    """How much memory its values take."""
+    inbox_items: int
+    """Requests in its inbox."""
+    inbox_bytes: int
+    """Their bytes."""
+    messages: int
+    """Requests that it has begun."""
+    errors: int
+    """Requests, and chunks, that failed."""
+    dropped: int
+    """Requests that were refused or dropped, since the inbox was full."""
+
+
+class Stack(NamedTuple):
+    """Where a worker is."""
+
+    text: str
+    """What runs, or that it waits."""
+    traceback: str
+    """The call stack as Lua prints it."""
+    frames: list[Frame]
+    """The call stack; the first one is where it is now."""
+    resumed: Stack | None
+    """If that is a coroutine of the script's own: where that was resumed."""
+
+    def __str__(self) -> str:
+        return f"{self.text}\n{self.traceback}" if self.traceback else self.text
+
+
+def _stack_of(error: Error) -> Stack:
+    cause = error.__cause__
+    return Stack(
+        error.message,
+        error.traceback,
+        error.frames,
+        _stack_of(cause) if isinstance(cause, Error) else None,
+    )
 
 
 class Worker(Handle[_core.Worker]):
@@ -160,10 +220,10 @@ class Worker(Handle[_core.Worker]):
             "cpath": text("cpath", cpath),
             "sandbox": flag("sandbox", sandbox),
             "stop": stop_level("stop", stop),
-            "life_timeout": limit("timeout", timeout),
-            "life_cpu": limit("cpu", cpu),
-            "call_timeout": limit("call_timeout", call_timeout),
-            "call_cpu": limit("call_cpu", call_cpu),
+            "life_timeout": _limit("timeout", timeout),
+            "life_cpu": _limit("cpu", cpu),
+            "call_timeout": _limit("call_timeout", call_timeout),
+            "call_cpu": _limit("call_cpu", call_cpu),
             "memory": size("memory", memory, SIZE_MAX),
             "depth_limit": number("depth_limit", depth_limit, SIZE_MAX),
             "value_limit": number("value_limit", value_limit, SIZE_MAX),
@@ -230,6 +290,59 @@ class Worker(Handle[_core.Worker]):
         from . import aio  # here, since asyncio takes long to import
 
         return await aio.call(self, name, args, timeout)
+
+    # ---- Looking, and holding
+
+    def info(self) -> Info:
+        """What it is doing.  It is not held up.
+
+        Raises: `ForkedError`.
+        """
+        number, name, phase, *others = self._core.look_now()
+        paused, running, running_time, cpu_time, memory, *counts = others
+        return Info(
+            self,
+            number,
+            name,
+            _PHASES[phase],
+            paused,
+            running,
+            running_time,
+            cpu_time,
+            Memory(*memory),
+            *counts,
+        )
+
+    def traceback(self, timeout: float | None = 1.0) -> Stack:
+        """Where it is: the call stack of what it runs, taken by itself at its next
+        safe point; or of all its coroutines while it waits.
+
+        Parameters: ``timeout`` in seconds; a C function that does not return has no
+        safe point.  None waits for ever, 0 asks.
+
+        Raises: `Timeout`; `WorkerDied` if it has ended; `InvalidError` for a negative
+        ``timeout``; `SystemFailure`; `ForkedError`.
+        """
+        error = self._core.traceback_in(timeout)
+        assert isinstance(error, Error)
+        return _stack_of(error)
+
+    def pause(self) -> None:
+        """Hold it: once what runs now has come to its next safe point, nothing of its
+        Lua runs until `resume`.  Twice is harmless.  To cancel or to close it resumes
+        it.  Returns at once.
+
+        Raises: `ForkedError`; `OutOfMemory` and `SystemFailure` if a script that runs
+        cannot be reached: then it is held when it waits next.
+        """
+        self._core.pause()
+
+    def resume(self) -> None:
+        """Let it go on, if it was paused.
+
+        Raises: `ForkedError`.
+        """
+        self._core.resume()
 
     # ---- Ending
 
@@ -390,3 +503,36 @@ class Worker(Handle[_core.Worker]):
 
 
 register(Worker)
+
+
+def workers() -> list[Info]:
+    """All workers of the process that have not ended, also those of Lua and C, and
+    those of which nobody has a handle; the oldest first.
+
+    Thread safety: any thread.
+    """
+    return [worker.info() for worker in _core.workers()]
+
+
+def find(key: str | int) -> Worker | None:
+    """The worker of this name, the latest if there are several, or of this number;
+    None if none has it that has not ended.
+
+    Thread safety: any thread.
+    """
+    if isinstance(key, bool) or not isinstance(key, (str, int)):
+        raise TypeError(f"a name or a number is looked for, not {key!r}")
+    found: Worker | None = _core.find(key)
+    return found
+
+
+def set_watchdog(limit: float | None) -> None:
+    """Have a thread look at all workers, and warn, through the logger, of scripts that
+    run without a break for longer than ``limit`` seconds, with where they are; None
+    ends it.
+
+    Raises: `InvalidError`, `TypeError`, `OutOfMemory`, `SystemFailure`.
+
+    Thread safety: any thread.
+    """
+    _core.set_watchdog(_limit("limit", limit))
