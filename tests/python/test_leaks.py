@@ -91,6 +91,10 @@ FAILURES = {
     "a time-out": lambda queue: queue.push(1, timeout=-1),
     "a bad chunk": lambda queue: bridge.Worker("return +", {"k": [1]}),
     "bad options": lambda queue: bridge.Worker("", 1, name="a\0b"),
+    "a bad limit": lambda queue: bridge.Worker("", {"k": [1]}, timeout=0),
+    "a bad log": lambda queue: bridge.Worker("", {"k": [1]}, log=7),
+    "a bad processor": lambda queue: bridge.Worker("", 1, affinity=[64]),
+    "a bad logger": lambda queue: bridge.set_logger(1),
     "a bad source": lambda queue: bridge.Worker(1, {"k": [1]}),
     "a bad kind": lambda queue: bridge.Queue(waker="x"),
     "a bad buffer": lambda queue: bridge.Buffer("x"),
@@ -302,3 +306,26 @@ def test_dropping_handles_from_many_threads():
     for thread in running:
         thread.join()
     assert len(queue) == 1
+
+
+def test_stopped_runs_leave_nothing():
+    with bridge.State(timeout=0.001) as state:
+
+        def work():
+            with pytest.raises(bridge.Timeout):
+                state.run("while true do end", [1], {"k": "v"})
+
+        assert grown(work, 60) < LEFT
+
+
+def test_looking_at_workers_leaves_nothing():
+    with bridge.Worker("require 'bridge'.sleep(1e6)", name="seen") as worker:
+
+        def work():
+            assert bridge.workers()
+            assert bridge.find("seen") is worker
+            assert bridge.find("not") is None
+            worker.info()
+
+        assert grown(work, 300) < LEFT
+        assert sys.getrefcount(worker) < 10
