@@ -20,10 +20,9 @@ def until(condition):
 
 
 def test_all_that_live_are_listed_the_oldest_first():
-    hold = bridge.Queue()
-    source = "local q = ... q:pop()"
-    with bridge.Worker(source, hold, name="one") as one, bridge.Worker(
-        source, hold, name="two"
+    source = "require 'bridge'.sleep(1e6)"
+    with bridge.Worker(source, name="one") as one, bridge.Worker(
+        source, name="two"
     ) as two:
         mine = [each for each in bridge.workers() if each.id in (one.id, two.id)]
         assert [each.name for each in mine] == ["one", "two"]
