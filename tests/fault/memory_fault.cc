@@ -1307,7 +1307,8 @@ public:
   {
     Held<bridge_message> asked;
     TRY(request(asked.out(), "echo", 1));
-    TRY(bridge_worker_request(worker, asked.out(), kLong, answers, 77));
+    TRY(bridge_worker_request_within(worker, asked.out(), kLong, kLong, answers,
+                                     77));
     Held<bridge_message> answer;
     bridge_status status = bridge_queue_pop(answers, answer.out(), kLong);
     EXPECT_STATUS(status, BRIDGE_OK);

@@ -962,6 +962,39 @@ TEST(Worker, CancelsEveryWait)
   }
 }
 
+TEST(Worker, StopsAHandlerWhoseTimeForTheAnswerIsOver)
+{
+  auto worker = start("require('bridge').serve { "
+                      "run = function() while true do end end, "
+                      "add = function(a, b) return a + b end }");
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  bridge_message *request = message("run");
+  ASSERT_STATUS(
+      bridge_worker_request_within(worker.get(), &request, -1, 20, answers, 3),
+      BRIDGE_OK);
+  bridge_message *reply = nullptr;
+  ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+  const bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_answer_error(reply, &error), BRIDGE_ETIMEDOUT);
+  EXPECT_GT(bridge_error_frame_count(error), 0u);
+  bridge_message_release(reply);
+  std::string answer;
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
+  /* No time at all, and all of it. */
+  for (int answer_ms : {0, -1}) {
+    request = message("add", 1, 1);
+    ASSERT_STATUS(bridge_worker_request_within(worker.get(), &request, -1,
+                                               answer_ms, answers, 4),
+                  BRIDGE_OK);
+    ASSERT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+    EXPECT_STATUS(bridge_answer_error(reply, nullptr),
+                  answer_ms == 0 ? BRIDGE_ETIMEDOUT : BRIDGE_OK);
+    bridge_message_release(reply);
+  }
+}
+
 TEST(Worker, CancelAnswersTheRequestsInIt)
 {
   auto worker = start(kService);

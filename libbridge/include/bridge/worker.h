@@ -401,6 +401,28 @@ BRIDGE_API bridge_status bridge_worker_request(bridge_worker *worker,
                                                uint64_t session);
 
 /**
+ * The same with a time for the answer, as of bridge_worker_call: when it is over the
+ * handler is stopped, and the answer is BRIDGE_ETIMEDOUT.
+ *
+ * @param worker            the worker
+ * @param[in,out] request   the handler's name, then its arguments; taken and set
+ *                          to NULL on success
+ * @param timeout_ms        how long to wait for room in the inbox
+ * @param answer_ms         milliseconds from now on; negative for no limit
+ * @param answers           where the answer goes; retained until it has come
+ * @param session           a number of the caller's to tell answers apart
+ * @return as bridge_worker_send
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_request_within(bridge_worker *worker,
+                                                      bridge_message **request,
+                                                      int timeout_ms,
+                                                      int answer_ms,
+                                                      bridge_queue *answers,
+                                                      uint64_t session);
+
+/**
  * Which request a message answers.
  *
  * @param message       a message popped from a queue of answers

@@ -274,6 +274,17 @@ bridge_status bridge_worker_request(bridge_worker *worker,
                             INT64_MAX);
 }
 
+bridge_status bridge_worker_request_within(bridge_worker *worker,
+                                           bridge_message **request,
+                                           int timeout_ms,
+                                           int answer_ms,
+                                           bridge_queue *answers,
+                                           uint64_t session)
+{
+  return bridge__worker_ask(worker, request, timeout_ms, answers, session,
+                            bridge__deadline(answer_ms));
+}
+
 bridge_status bridge__call_take_answer(bridge_message **message,
                                        bridge_message **answer,
                                        bridge_error **error)
