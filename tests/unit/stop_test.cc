@@ -662,6 +662,121 @@ TEST_F(Stop, OtherSignalsGoToTheHandlerThatWasThere)
   EXPECT_EQ(now.sa_handler, mine.sa_handler);
 }
 
+/* Ends by itself, so that one that is not stopped fails, and hangs nothing. */
+const char long_loop[] =
+    "local t = os.clock() while os.clock() - t < 20 do end return 1";
+
+TEST_F(Stop, ReachesThreadsThatBlockTheSignalLater)
+{
+  make(BRIDGE_STOP_PROMPT, {50, 0});
+  std::thread([this] {
+    EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+    sigset_t all;
+    sigfillset(&all);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &all, nullptr), 0);
+    EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+    make(BRIDGE_STOP_PROMPT, {50, 0});
+    EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  }).join();
+}
+
+class ForeignHandler : public Stop
+{
+protected:
+  void SetUp() override
+  {
+    ASSERT_EQ(sigaction(SIGURG, nullptr, &before_), 0);
+    make(BRIDGE_STOP_PROMPT, {50, 0});
+    foreign_signals = 0;
+    EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  }
+
+  void TearDown() override
+  {
+    state_.reset();
+    sigaction(SIGURG, &before_, nullptr);
+  }
+
+  static void set(void (*handler)(int), int flags = 0)
+  {
+    struct sigaction action = {};
+    action.sa_handler = handler;
+    action.sa_flags = flags;
+    ASSERT_EQ(sigaction(SIGURG, &action, nullptr), 0);
+  }
+
+  struct sigaction before_ = {};
+};
+
+TEST_F(ForeignHandler, SetLaterHearsOfWhatIsNotOurs)
+{
+  for (int i = 1; i <= 20; i++) {
+    set([](int) { foreign_signals++; });
+    EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+    raise(SIGURG);
+    EXPECT_EQ(foreign_signals, i);
+  }
+}
+
+TEST_F(ForeignHandler, SetLaterIsThereInTheEnd)
+{
+  set([](int) { foreign_signals++; });
+  EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  state_.reset();
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 1);
+}
+
+TEST_F(ForeignHandler, IgnoringTheSignalLaterDoesNot)
+{
+  set(SIG_IGN);
+  EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  state_.reset();
+  struct sigaction now = {};
+  ASSERT_EQ(sigaction(SIGURG, nullptr, &now), 0);
+  EXPECT_EQ(now.sa_handler, SIG_IGN);
+}
+
+struct sigaction ours;
+
+/* As hosts do that respect who was there before. */
+TEST_F(ForeignHandler, MayCallOurs)
+{
+  state_.reset();
+  set([](int) { foreign_signals++; });
+  make(BRIDGE_STOP_PROMPT, {50, 0});
+  EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int signal, siginfo_t *info, void *context) {
+    foreign_signals += 100;
+    ours.sa_sigaction(signal, info, context);
+  };
+  ASSERT_EQ(sigaction(SIGURG, &action, &ours), 0);
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 101);
+  EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 202);
+  state_.reset();
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 303);
+}
+
+TEST_F(ForeignHandler, OfOneShotIsCalledOnce)
+{
+  state_.reset();
+  set([](int) { foreign_signals++; }, static_cast<int>(SA_RESETHAND));
+  make(BRIDGE_STOP_PROMPT, {50, 0});
+  EXPECT_STATUS(run(long_loop), BRIDGE_ETIMEDOUT);
+  raise(SIGURG);
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 1);
+  state_.reset();
+  raise(SIGURG);
+  EXPECT_EQ(foreign_signals, 1);
+}
+
 TEST_F(Stop, SignalIsChosenBeforeTheFirstState)
 {
   EXPECT_STATUS(bridge_set_stop_signal(SIGUSR1), BRIDGE_EBUSY);

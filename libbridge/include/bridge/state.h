@@ -242,8 +242,9 @@ BRIDGE_API bridge_status bridge_state_set_limits(bridge_state *state,
  * Choose the signal by which threads that run scripts are told to look what is asked
  * of them; SIGURG if nobody chooses.  Its handler is there from the first time that
  * it is needed until the last state is gone, hands signals that are not the bridge's
- * on to the handler that was there before, and restarts system calls.  Threads that
- * run scripts unblock it.
+ * on to the handler that was there before, and restarts system calls.  What a host
+ * installs later is treated as if it had been there before, as soon as somebody is
+ * to be stopped.  Threads unblock the signal whenever they begin to run a script.
  *
  * @param signal  one that can be caught, before the first state is made
  * @return BRIDGE_OK; BRIDGE_EBUSY if there is a state; BRIDGE_EUNSUPPORTED on

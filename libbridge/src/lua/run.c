@@ -431,6 +431,10 @@ bool bridge__state_begin_run(bridge_state *state)
   if (bridge__guard_use(&state->leash) != 0) {
     return false;
   }
+  /* The thread may be the host's, who may have blocked the kick since the last run. */
+  if (state->guard.level > BRIDGE_STOP_COOPERATIVE) {
+    bridge__kick_unblock();
+  }
   bridge__leash_begin(&state->leash, &state->run);
   bridge__interrupt_renew(&state->interrupt, bridge__guard_use(&state->leash));
   /* A worker's cancel reaches the waits of what its script runs. */

@@ -156,6 +156,7 @@ static void clear(bridge__runner *runner)
   atomic_store_explicit(&runner->state, IDLE, memory_order_relaxed);
   atomic_store_explicit(&runner->asked, false, memory_order_relaxed);
   atomic_store_explicit(&runner->late, false, memory_order_relaxed);
+  atomic_store_explicit(&runner->deaf, false, memory_order_relaxed);
   atomic_store_explicit(&runner->timed, false, memory_order_relaxed);
   atomic_store_explicit(&runner->period, INT64_MAX, memory_order_relaxed);
   atomic_store_explicit(&runner->deadline, INT64_MAX, memory_order_relaxed);
@@ -217,6 +218,22 @@ static void kick(bridge__runner *runner)
 {
   if (hold_slice(runner)) {
     bridge__kick(&runner->target);
+    release_slice(runner);
+  }
+}
+
+/* The last kick has not come for so long that it may be lost. */
+static void kick_again(bridge__runner *runner)
+{
+  if (hold_slice(runner)) {
+    bool lost = bridge__kick_is_under_way(&runner->target);
+    if (lost) {
+      bridge__kick_again(&runner->target);
+      /* Publishes nothing but itself. */
+      atomic_store_explicit(&runner->deaf, true, memory_order_relaxed);
+    } else {
+      bridge__kick(&runner->target);
+    }
     release_slice(runner);
   }
 }
@@ -310,7 +327,11 @@ static int64_t attend(bridge__runner *runner, int64_t now)
     return clocks(runner);
   }
   if (runner->again <= now) {
-    kick(runner);
+    if (runner->pause < last_pause_ns) {
+      kick(runner);
+    } else {
+      kick_again(runner);
+    }
     runner->pause = earlier(runner->pause * 2, last_pause_ns);
     runner->again = now + runner->pause;
   }
@@ -424,6 +445,11 @@ void bridge__runner_begin(bridge__runner *runner)
 {
   /* seq_cst: who asks sees that it runs, or the slice sees what is asked. */
   atomic_store_explicit(&runner->state, BUSY, memory_order_seq_cst);
+  /* Takes nothing: it only says that kicks did not come. */
+  if (atomic_load_explicit(&runner->deaf, memory_order_relaxed)) {
+    atomic_store_explicit(&runner->deaf, false, memory_order_relaxed);
+    bridge__kick_unblock();
+  }
 }
 
 void bridge__runner_end(bridge__runner *runner)

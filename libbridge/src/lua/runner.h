@@ -33,6 +33,7 @@ typedef struct bridge__runner {
   atomic_int state;
   atomic_bool asked;         /* somebody wants something of what it runs */
   atomic_bool late;          /* a deadline has passed; taken by the next kick */
+  atomic_bool deaf;          /* kicks do not come: the host may have blocked them */
   atomic_bool timed;         /* one was set since the supervisor looked, */
   _Atomic(int64_t) period;   /* and so far ahead */
   _Atomic(int64_t) deadline; /* by the clock; INT64_MAX for none */

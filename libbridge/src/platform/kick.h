@@ -29,10 +29,18 @@ bool bridge__kick_open(bridge__kick_target *target);
 /* The calling thread is not this target any more. */
 void bridge__kick_close(bridge__kick_target *target);
 
+/* POSIX: kicks come through to the calling thread again, if the host has blocked them
+   since it was opened.  False if the system refuses. */
+bool bridge__kick_unblock(void);
+
 /* Call `target->deliver` on that thread soon.  The caller sees to it that the thread
    lives, and that nobody else kicks.  While the last kick has yet to come another one
    would add nothing, and is not sent. */
 void bridge__kick(bridge__kick_target *target);
+/* Whether the last kick has yet to come. */
+bool bridge__kick_is_under_way(const bridge__kick_target *target);
+/* The same, as if that one were lost: the host may have thrown it away. */
+void bridge__kick_again(bridge__kick_target *target);
 
 /* POSIX: which signal is sent; BRIDGE_EINVAL for one that cannot be caught. */
 bridge_status bridge__kick_choose(int signal);

@@ -37,6 +37,23 @@ void bridge__kick(bridge__kick_target *target)
   ResumeThread(target->thread);
 }
 
+/* Each has come when the call returns. */
+bool bridge__kick_is_under_way(const bridge__kick_target *target)
+{
+  (void)target;
+  return false;
+}
+
+void bridge__kick_again(bridge__kick_target *target)
+{
+  bridge__kick(target);
+}
+
+bool bridge__kick_unblock(void)
+{
+  return true;
+}
+
 bridge_status bridge__kick_choose(int signal)
 {
   (void)signal;
