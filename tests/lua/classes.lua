@@ -174,12 +174,54 @@ check.equal(code, "ELIMIT")
 bridge.limits {}
 check.row(table.pack(queue:pop(0)), 1, 2, 3, 4)
 
+-- Objects that give further ones, without end: what is nested too deep is not asked.
+local asked = 0
+local Endless = { __bridge_name = "Endless" }
+Endless.__bridge_pack = function()
+  asked = asked + 1
+  return setmetatable({}, Endless)
+end
+check.raises("nested deeper than 1000 %(depth_limit%)", queue.push, queue,
+             setmetatable({}, Endless))
+check.equal(asked, 1000)
+bridge.limits { depth_limit = 10 }
+asked = 0
+check.raises("nested deeper than 10 %(depth_limit%)", queue.push, queue,
+             setmetatable({}, Endless))
+check.equal(asked, 10)
+bridge.limits { value_limit = 20 }
+Endless.__bridge_pack = function()
+  return setmetatable({}, Endless), setmetatable({}, Endless)
+end
+check.raises("more than 20 values %(value_limit%)", queue.push, queue,
+             setmetatable({}, Endless))
+bridge.limits {}
+-- One that stands deep and also high up is asked where it stands high.
+local Chain = { __bridge_name = "Chain" }
+Chain.__bridge_pack = function(self) return self.next end
+Chain.__bridge_unpack = function(rest) return { next = rest } end
+bridge.register("Chain", Chain)
+local links, link = {}, nil
+for i = 1, 30 do
+  link = setmetatable({ next = link }, Chain)
+  links[i] = link
+end
+bridge.limits { depth_limit = 10 }
+queue:push(links)
+bridge.limits {}
+check.equal(queue:pop(0)[30].next.next ~= nil, true)
+
 -- Misuse.
 check.raises("bridge.register: a name expected", bridge.register, 5, {})
 check.raises("bridge.register: a name expected", bridge.register, "", {})
 check.raises("bridge.register: a class is a table", bridge.register, "x", print)
 check.raises("bridge.array: a table expected", bridge.array, 5)
 check.raises("bridge.map: a table expected", bridge.map)
+local locked = setmetatable({}, { __metatable = "locked" })
+check.raises("has a metatable already", bridge.map, locked)
+check.raises("has a metatable already", bridge.array, setmetatable({}, Endless))
+check.equal(getmetatable(locked), "locked")
+check.equal(getmetatable(bridge.map(bridge.array {})).__name, "bridge.map")
 check.raises("unknown option 'x'", bridge.limits, { x = 1 })
 check.raises("at most 1000", bridge.limits, { depth_limit = 2000 })
 

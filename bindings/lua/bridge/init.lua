@@ -82,7 +82,7 @@ bridge.null = core.null
 
 --- Let a table cross as an array, also if it is empty or has holes: as long as its
 -- field `n` says, or up to its last element.  Returns the table, marked by a
--- metatable.
+-- metatable; so it must not have another one.
 function bridge.array(list)
   if type_of(list) ~= "table" then
     raise(2, "bridge.array: a table expected, got " .. type_of(list))

@@ -40,7 +40,8 @@ typedef struct bridge_log_record {
   /** More about a failure, or NULL: retain it to keep it. */
   const bridge_error *error;
   /** How many records of this worker were left out before this one, because
-      there were too many of them. */
+      there were too many of them, or a queue was full; of a record about no
+      worker, those of workers that are gone, too. */
   uint64_t suppressed;
 } bridge_log_record;
 

@@ -168,20 +168,24 @@ static bool allowed(bridge__log_source *source)
   return true;
 }
 
+/* Of whoever has no source, and of those that are gone. */
+static _Atomic uint64_t missed_by_others;
+
+static _Atomic uint64_t *missed_of(bridge__log_source *source)
+{
+  return source == NULL ? &missed_by_others : &source->missed;
+}
+
 static void count_missed(bridge__log_source *source, uint64_t more)
 {
-  if (source != NULL) {
-    /* Publishes nothing: a number that is told. */
-    atomic_fetch_add_explicit(&source->missed, more, memory_order_relaxed);
-  }
+  /* Publishes nothing: a number that is told. */
+  atomic_fetch_add_explicit(missed_of(source), more, memory_order_relaxed);
 }
 
 static uint64_t take_missed(bridge__log_source *source)
 {
   /* Takes nothing: a number that is told, once. */
-  return source == NULL ? 0
-                        : atomic_exchange_explicit(&source->missed, 0,
-                                                   memory_order_relaxed);
+  return atomic_exchange_explicit(missed_of(source), 0, memory_order_relaxed);
 }
 
 /* ---- Telling ---- */
@@ -267,6 +271,26 @@ enum {
   INSIDE_MAX = 4
 };
 
+static void tell_text(bridge__log_source *source,
+                      bridge_log_level level,
+                      const char *text,
+                      size_t size,
+                      const bridge_error *error)
+{
+  bool named = source != NULL && source->name != NULL;
+  const bridge_log_record record = {
+      .level = level,
+      .text = text == NULL ? "" : text,
+      .size = size,
+      .worker = named ? source->name : "",
+      .worker_id = source == NULL ? 0 : source->id,
+      .time_ns = bridge__wall_now(),
+      .error = error,
+      .suppressed = take_missed(source),
+  };
+  tell(source, &record);
+}
+
 void bridge__log(bridge__log_source *source,
                  bridge_log_level level,
                  const char *text,
@@ -280,18 +304,19 @@ void bridge__log(bridge__log_source *source,
     count_missed(source, 1);
     return;
   }
-  bool named = source != NULL && source->name != NULL;
-  const bridge_log_record record = {
-      .level = level,
-      .text = text == NULL ? "" : text,
-      .size = size,
-      .worker = named ? source->name : "",
-      .worker_id = source == NULL ? 0 : source->id,
-      .time_ns = bridge__wall_now(),
-      .error = error,
-      .suppressed = take_missed(source),
-  };
-  tell(source, &record);
+  tell_text(source, level, text, size, error);
+}
+
+/* This record has an allowance of its own. */
+void bridge__log_end(bridge__log_source *source)
+{
+  static const char text[] = "ended; some of its records were left out";
+  /* Takes nothing: a number that is told. */
+  if (atomic_load_explicit(&source->missed, memory_order_relaxed) > 0 &&
+      inside < INSIDE_MAX && bridge__log_wanted(BRIDGE_LOG_WARNING)) {
+    tell_text(source, BRIDGE_LOG_WARNING, text, sizeof text - 1, NULL);
+  }
+  count_missed(NULL, take_missed(source));
 }
 
 void bridge__log_format(bridge__log_source *source,

@@ -35,6 +35,10 @@ void bridge__log_format(bridge__log_source *source,
                         const char *format,
                         ...) __attribute__((format(printf, 4, 5)));
 
+/* Tell how many of its records were left out, where no next one can; what even
+   that does not reach is told with the next record that is nobody's. */
+void bridge__log_end(bridge__log_source *source);
+
 /* record.c: a record as a message, for a queue; NULL without memory. */
 bridge_message *bridge__log_message(const bridge_log_record *record);
 

@@ -402,18 +402,36 @@ void bridge__class_mark(lua_State *L, bridge__class mark)
   bridge__bind(L);
 }
 
+/* Whether the metatable on top of the stack is one of ours. */
+static bool is_mark(lua_State *L)
+{
+  int metatable = lua_gettop(L);
+  push_classes(L);
+  bool mark = get_registered(L, metatable, metatable + 1) == LUA_TNUMBER;
+  lua_settop(L, metatable);
+  return mark;
+}
+
+/* A metatable that is there stays: it may be locked, and it may be a class. */
 int bridge__mark(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
   bool map = lua_toboolean(L, 2);
+  lua_settop(L, 1);
+  if (lua_getmetatable(L, 1) && !is_mark(L)) {
+    return luaL_error(L, "bridge.%s: the table has a metatable already",
+                      map ? "map" : "array");
+  }
   lua_settop(L, 1);
   bridge__class_mark(L, map ? BRIDGE__CLASS_MAP : BRIDGE__CLASS_ARRAY);
   return 1;
 }
 
 /* ---- The plan ----
-   Stack of what follows: the plan, what was seen, and a list of what is to be
-   looked at. */
+   Stack of what follows: the plan, what was seen, and a queue of what is to be
+   looked at.  It is a queue so that everything is met where it is nested least:
+   what is too deep here is so in any order, and pack.c refuses it before it wants
+   to know what its object gives. */
 
 enum {
   PLAN = 1,
@@ -425,18 +443,23 @@ enum {
 
 typedef struct planner {
   lua_State *L;
-  lua_Integer todo; /* how many are to be looked at */
+  lua_Integer first; /* of the queue */
+  lua_Integer last;
+  lua_Integer level_end; /* the last that is nested as deep as the first */
+  size_t depth;          /* of the first */
+  size_t looked_at;
+  bridge__value_limits limits;
   const void *globals;
   const bridge__handles *handles;
 } planner;
 
-/* Take the value on top of the stack into the list, if there can be objects in
+/* Take the value on top of the stack into the queue, if there can be objects in
    it. */
 static void add_todo(planner *p)
 {
   int type = lua_type(p->L, -1);
   if (type == LUA_TTABLE || type == LUA_TUSERDATA || type == LUA_TFUNCTION) {
-    lua_rawseti(p->L, TODO, ++p->todo);
+    lua_rawseti(p->L, TODO, ++p->last);
   } else {
     lua_pop(p->L, 1);
   }
@@ -579,10 +602,28 @@ static void look_into_function(planner *p)
   }
 }
 
+/* Without end, objects that give more than one new object each. */
+static void count_value(planner *p)
+{
+  p->looked_at++;
+  if (p->looked_at > p->limits.values) {
+    luaL_error(p->L, "more than %I values (value_limit)",
+               (LUAI_UACINT)p->limits.values);
+  }
+  if (p->looked_at > p->limits.bytes) {
+    luaL_error(p->L, "the message would have more than %I bytes",
+               (LUAI_UACINT)p->limits.bytes);
+  }
+}
+
 static void look(planner *p)
 {
   lua_State *L = p->L;
-  if (!first_time(p) || plan_object(p)) {
+  if (!first_time(p)) {
+    return;
+  }
+  count_value(p);
+  if (plan_object(p)) {
     return;
   }
   lua_settop(L, VALUE);
@@ -611,15 +652,43 @@ static void begin_plan(planner *p)
   lua_settop(L, OURS);
 }
 
+/* What one message may have.  Each value needs a byte of it at least. */
+static void limit_plan(planner *p)
+{
+  const bridge__value_limits *found = bridge__get_limits(p->L);
+  bridge__value_limits l = {0, 0, 0};
+  if (found != NULL) {
+    l = *found;
+  }
+  p->limits.depth = l.depth == 0 ? BRIDGE_DEPTH_MAX : l.depth;
+  p->limits.bytes = l.bytes == 0 ? BRIDGE_SIZE_MAX : l.bytes;
+  p->limits.values = l.values == 0 ? SIZE_MAX : l.values;
+}
+
+/* Push the next one. */
+static bool next_value(planner *p)
+{
+  lua_settop(p->L, OURS);
+  if (p->first > p->level_end) {
+    p->level_end = p->last;
+    p->depth++;
+  }
+  if (p->first > p->last || p->depth >= p->limits.depth) {
+    return false;
+  }
+  lua_rawgeti(p->L, TODO, p->first);
+  lua_pushnil(p->L);
+  lua_rawseti(p->L, TODO, p->first++);
+  return true;
+}
+
 int bridge__objects_plan(lua_State *L)
 {
-  planner p = {L, 0, NULL, bridge__get_handles(L)};
+  planner p = {.L = L, .first = 1, .handles = bridge__get_handles(L)};
+  limit_plan(&p);
   begin_plan(&p);
-  while (p.todo > 0) {
-    lua_settop(L, OURS);
-    lua_rawgeti(L, TODO, p.todo);
-    lua_pushnil(L);
-    lua_rawseti(L, TODO, p.todo--);
+  p.level_end = p.last;
+  while (next_value(&p)) {
     look(&p);
   }
   lua_settop(L, PLAN);

@@ -180,6 +180,7 @@ void bridge__worker_finish(bridge_worker *worker)
   bridge__task_free_all(worker);
   close_state(worker);
   bridge__owner_end(&worker->owner);
+  bridge__log_end(&worker->log); /* who joins it finds that told */
   bridge__mutex_lock(&worker->mutex);
   bridge__worker_set_phase(worker, BRIDGE_WORKER_ENDED);
   bridge__mutex_unlock(&worker->mutex);

@@ -28,6 +28,7 @@ static void free_parts(bridge_worker *worker)
 {
   bridge__registry_remove(worker);
   bridge__worker_report_end(worker);
+  bridge__log_end(&worker->log);
   bridge_queue_release(worker->log.queue);
   bridge__free(worker->warning.text);
   bridge_queue_release(worker->inbox);
