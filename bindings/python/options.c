@@ -147,13 +147,28 @@ static bool fill(filling *self,
   return !PyErr_Occurred();
 }
 
+/* Borrowed, NULL if it is not there, or with an exception. */
+static PyObject *look_up(PyObject *values, const char *name)
+{
+  PyObject *key = PyUnicode_FromString(name);
+  if (key == NULL) {
+    return NULL;
+  }
+  PyObject *value = PyDict_GetItemWithError(values, key);
+  Py_DECREF(key);
+  return value;
+}
+
 static bool fill_all(filling *self,
                      const option *options,
                      size_t count,
                      void *structure)
 {
   for (size_t i = 0; i < count; i++) {
-    PyObject *value = PyDict_GetItemString(self->values, options[i].name);
+    PyObject *value = look_up(self->values, options[i].name);
+    if (value == NULL && PyErr_Occurred()) {
+      return false;
+    }
     if (value == NULL || value == Py_None) {
       continue;
     }
@@ -216,8 +231,8 @@ bridge_status bridge__py_state_make(bridge__py_state **out,
   }
   bridge_state_options options;
   bridge_status status = BRIDGE_EINVAL;
-  if (fill_state(&self, &options)) {
-    PyObject *release = PyDict_GetItemString(values, "release_gil");
+  PyObject *release = look_up(values, "release_gil");
+  if (!PyErr_Occurred() && fill_state(&self, &options)) {
     status = bridge__py_state_create(out, &options, release != Py_False, error);
   }
   Py_DECREF(self.kept);

@@ -66,6 +66,10 @@ static void start(size_t number)
   bridge_worker_options options;
   bridge_worker_options_init(&options);
   options.source = chunks[number];
+  bridge_state_options state;
+  bridge_state_options_init(&state);
+  state.stop = BRIDGE_STOP_COOPERATIVE; /* so that one that computes refuses */
+  options.state = &state;
   must(bridge_worker_create(&workers[number], &options, &arguments, NULL));
 }
 
@@ -139,7 +143,7 @@ static void close_some(void)
 {
   must(bridge_worker_close(workers[2], 100));
   must(bridge_worker_close(workers[5], 100));
-  if (bridge_worker_close(workers[0], 10) != BRIDGE_ETIMEDOUT) {
+  if (bridge_worker_close(workers[0], 10) != BRIDGE_ELOST) {
     _exit(98);
   }
 }

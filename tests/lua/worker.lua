@@ -213,15 +213,23 @@ do
   check.equal(w:close(0), true)
 end
 do
-  -- One that computes and never asks: close gives up and says so.
+  -- One that computes, at the cooperative level: close gives it up and says so.
   local stop = bridge.queue()
-  local w = bridge.worker("local q = ... while #q == 0 do end return 'stopped'",
-                          stop)
-  check.failed("ETIMEDOUT", w:close(0.01))
-  check.equal(w:alive(), true)
+  local w = bridge.worker({ "local q = ... while #q == 0 do end return 'stopped'",
+                            stop = "cooperative" }, stop)
+  check.failed("ELOST", w:close(0.01))
+  check.equal(w:phase(), "lost")
+  check.failed("ELOST", w:join(30))
   stop:push(true)
-  check.row(table.pack(w:join(30)), "stopped")
+  repeat until w:phase() ~= "lost"
+  check.failed("ECANCELLED", w:join(30))
   check.equal(w:close(), true)
+end
+do
+  -- At any other it is stopped.
+  local w = bridge.worker "while true do end"
+  check.equal(w:close(0.01), true)
+  check.failed("ECANCELLED", w:join(0))
 end
 do
   local kept
