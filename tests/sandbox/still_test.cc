@@ -20,6 +20,14 @@ void PrintTo(const Hog &each, std::ostream *out)
   *out << each.name;
 }
 
+/* Sets `deep` to a text whose every name is looked up among 35,000 variables. */
+const char kDeep[] =
+    "local names, all = {}, {} "
+    "for i = 1, 190 do names[i] = 'l' .. i end "
+    "local variables = 'local ' .. table.concat(names, ',') .. ' ' "
+    "for i = 1, 185 do all[i] = 'function f() ' .. variables end "
+    "deep = table.concat(all) .. ('x=y '):rep(2e6) .. ('end '):rep(185) ";
+
 /* Each alone would run for minutes, most for years. */
 const Hog kHogs[] = {
     {"Find", "", "return ('a'):rep(200):find(('a*'):rep(60) .. 'b')"},
@@ -60,6 +68,9 @@ const Hog kHogs[] = {
     {"LoadOfTheCollector", "t = {} for i = 1, 5e5 do t[i] = { i } end",
      "return load(collectgarbage)"},
     {"LoadOfATime", "", "return load(os.time)"},
+    {"LoadOfDeepText", kDeep, "return load(deep)"},
+    {"LoadOfDeepPieces", kDeep,
+     "return load(function() local text = deep deep = nil return text end)"},
     {"RepOfMuch", "", "while true do local s = ('x'):rep(9e8) end"},
     {"FormatOfTostring",
      "big = {} for i = 1, 1e6 do big[-i] = i end "
@@ -115,6 +126,74 @@ TEST_P(Still, IsStoppedByALimitOfTime)
   RecordProperty("took_ms", std::to_string(took.count()));
   limit(state, 0);
   EXPECT_EQ(box.run("return ('still'):upper()"), "'STILL'");
+}
+
+/* ---- Chunks that take long to compile ---- */
+
+class Compiling : public testing::Test
+{
+protected:
+  void SetUp() override
+  {
+    alarm(100);
+    std::string names = "local l0";
+    for (int i = 1; i < 190; i++) {
+      names += ",l" + std::to_string(i);
+    }
+    for (int i = 0; i < 185; i++) {
+      text += "function f() " + names + " ";
+    }
+    for (int i = 0; i < 2000000; i++) {
+      text += "x=y ";
+    }
+    for (int i = 0; i < 185; i++) {
+      text += "end ";
+    }
+  }
+  void TearDown() override
+  {
+    alarm(0);
+  }
+  std::string text;
+};
+
+TEST_F(Compiling, OfARunEndsWithItsTime)
+{
+  Box box(BRIDGE_STOP_STRICT, true);
+  limit(box.state.get(), 20);
+  box.run(text);
+  EXPECT_STATUS(box.status, BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(box.run("return 1"), "1");
+}
+
+TEST_F(Compiling, ByTheHolderEndsWithTheTimeOfARun)
+{
+  Box box(BRIDGE_STOP_PROMPT);
+  limit(box.state.get(), 20);
+  box.enter([&](lua_State *L) {
+    bridge_error *error = nullptr;
+    EXPECT_STATUS(bridge_state_load(box.state.get(), L, text.data(),
+                                    text.size(), "=deep", &error),
+                  BRIDGE_ETIMEDOUT);
+    EXPECT_STATUS(bridge_error_status(error), BRIDGE_ETIMEDOUT);
+    EXPECT_EQ(lua_gettop(L), 0);
+    bridge_error_release(error);
+  });
+}
+
+TEST_F(Compiling, ForAWorkerEndsWithTheTimeOfItsLife)
+{
+  bridge_worker_options options;
+  bridge_worker_options_init(&options);
+  options.source = text.c_str();
+  options.life.timeout_ms = 20;
+  bridge_worker *worker = nullptr;
+  bridge_error *error = nullptr;
+  EXPECT_STATUS(bridge_worker_create(&worker, &options, nullptr, &error),
+                BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(worker, nullptr);
+  EXPECT_STATUS(bridge_error_status(error), BRIDGE_ETIMEDOUT);
+  bridge_error_release(error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Every,

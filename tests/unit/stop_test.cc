@@ -90,6 +90,15 @@ int open_gate(lua_State *L)
   return 0;
 }
 
+/* A reader for load, without an instruction of Lua: the global `deep`, once. */
+int read_deep(lua_State *L)
+{
+  lua_getglobal(L, "deep");
+  lua_pushnil(L);
+  lua_setglobal(L, "deep");
+  return open_gate(L) + 1;
+}
+
 class Stop : public ::testing::Test
 {
 protected:
@@ -113,6 +122,9 @@ protected:
     lua_pushlightuserdata(L, &gate_);
     lua_pushcclosure(L, open_gate, 1);
     lua_setglobal(L, "ready");
+    lua_pushlightuserdata(L, &gate_);
+    lua_pushcclosure(L, read_deep, 1);
+    lua_setglobal(L, "read_deep");
     lua_pushcfunction(L, foreign_resume);
     lua_setglobal(L, "foreign_resume");
     ASSERT_STATUS(bridge_state_leave(state), BRIDGE_OK);
@@ -660,6 +672,33 @@ TEST_F(Stop, OtherSignalsGoToTheHandlerThatWasThere)
   struct sigaction now = {};
   ASSERT_EQ(sigaction(SIGURG, &before, &now), 0);
   EXPECT_EQ(now.sa_handler, mine.sa_handler);
+}
+
+/* Each name is looked up among 35,000 variables: for minutes, where nobody looks. */
+const char compile[] =
+    "local names, all = {}, {} "
+    "for i = 1, 190 do names[i] = 'l' .. i end "
+    "local variables = 'local ' .. table.concat(names, ',') .. ' ' "
+    "for i = 1, 185 do all[i] = 'function f() ' .. variables end "
+    "deep = table.concat(all) .. ('x=y '):rep(2e6) .. ('end '):rep(185) "
+    "return pcall(load, read_deep)";
+
+TEST_F(Stop, ComesWhileLuaCompiles)
+{
+  EXPECT_STATUS(cancelled(compile), BRIDGE_ECANCELLED);
+}
+
+TEST_F(Stop, InterruptIsNoErrorOfATextThatIsCompiled)
+{
+  EXPECT_STATUS(stopped(compile,
+                        [&] {
+                          EXPECT_STATUS(
+                              bridge_state_interrupt(
+                                  state_.get(), BRIDGE_INTERRUPT_ONCE, "hey"),
+                              BRIDGE_OK);
+                        }),
+                BRIDGE_OK);
+  EXPECT_EQ(show(results_.get()), "false 'hey'");
 }
 
 /* Ends by itself, so that one that is not stopped fails, and hangs nothing. */

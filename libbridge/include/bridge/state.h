@@ -317,7 +317,8 @@ BRIDGE_API bridge_status bridge_state_leave(bridge_state *state);
  *                    for the source itself
  * @param[out] error  more about a failure, upon which nothing is pushed; may be
  *                    NULL
- * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ENOMEM
+ * @return BRIDGE_OK; BRIDGE_ESYNTAX; BRIDGE_ENOMEM; BRIDGE_ETIMEDOUT and
+ *         BRIDGE_ECANCELLED as a run, for what takes long to compile
  *
  * @threadsafety The owner's thread.
  */

@@ -117,7 +117,8 @@ BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
  * @param[out] error         more about a failure; may be NULL
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ESYNTAX;
  *         BRIDGE_ENOTFOUND (no such file or library); BRIDGE_ETYPE (an argument
- *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ESYSTEM, also if
+ *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ETIMEDOUT if to
+ *         compile it takes longer than its life may; BRIDGE_ESYSTEM, also if
  *         the system refuses the priority or the processors; BRIDGE_EUNSUPPORTED
  *
  * @threadsafety Any thread.

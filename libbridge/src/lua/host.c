@@ -35,7 +35,15 @@ bridge_status bridge_state_load(bridge_state *state,
   if (source == NULL && size > 0) {
     return BRIDGE_EINVAL;
   }
-  return bridge__state_load(state, lua, source, size, name, error);
+  const bridge__chunk_text chunk = {source, size, name};
+  if (bridge__state_begin_run(state)) {
+    status = bridge__state_load_on(state, &state->leash, lua, &chunk, error);
+    bridge__state_end_run(state);
+    return status;
+  }
+  bridge__leash leash; /* as in resume_held() */
+  bridge__leash_init(&leash, NULL, &state->run);
+  return bridge__state_load_on(state, &leash, lua, &chunk, error);
 }
 
 bridge_status bridge_state_push(bridge_state *state,

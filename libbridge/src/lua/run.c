@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "lua/builtin.h"
+#include "lua/feed.h"
 #include "lua/libraries.h"
 #include "lua/values.h"
 #include "message/error.h"
@@ -61,12 +62,15 @@ bridge_status bridge__state_load(bridge_state *state,
       return no_memory(error);
     }
   }
-  int code = luaL_loadbufferx(L, source == NULL ? "" : source, size,
-                              name == NULL ? copy : name,
-                              state->binary_chunks ? "bt" : "t");
+  bridge__feed feed = {.text = source == NULL ? "" : source, .size = size};
+  int code = bridge__feed_load(L, &feed, name == NULL ? copy : name,
+                               state->binary_chunks ? "bt" : "t");
   bridge__free(copy);
   if (code == LUA_OK) {
     return BRIDGE_OK;
+  }
+  if (feed.obeyed && code != LUA_ERRMEM) { /* interrupted */
+    return take_text(L, bridge__state_failure_of(state, code), error);
   }
   return take_text(L, code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESYNTAX,
                    error);
@@ -295,6 +299,18 @@ static bridge_status give_stop(bridge_state *state,
                             status);
 }
 
+/* What a body that ran in a slice left behind, if it was stopped. */
+static bridge_status give_stopped(bridge_state *state,
+                                  bridge_status status,
+                                  bridge_error **error)
+{
+  if (error != NULL) {
+    bridge_error_release(*error);
+    *error = NULL;
+  }
+  return give_stop(state, status, error);
+}
+
 typedef struct taking {
   bridge_state *state;
   lua_State *L;
@@ -324,11 +340,7 @@ static bridge_status take_guarded(bridge_state *state,
     bridge_message_release(*r->results);
     *r->results = NULL;
   }
-  if (r->error != NULL) {
-    bridge_error_release(*r->error);
-    *r->error = NULL;
-  }
-  return give_stop(state, taken.status, r->error);
+  return give_stopped(state, taken.status, r->error);
 }
 
 static bridge_status resume(bridge_state *state,
@@ -381,23 +393,60 @@ static bridge_status hand_arguments(bridge_state *state,
   }
   bridge__resumed handed =
       bridge__guard_call(&state->guard, &state->leash, state->main, hand, &job);
-  if (handed.ended == BRIDGE__ENDED) {
+  return handed.ended == BRIDGE__ENDED
+             ? job.status
+             : give_stopped(state, handed.status, r->error);
+}
+
+/* ---- Chunks that may take long to compile ---- */
+
+typedef struct loading {
+  bridge_state *state;
+  lua_State *L;
+  const bridge__chunk_text *chunk;
+  bridge_error **error;
+  bridge_status status;
+} loading;
+
+static void load(void *user)
+{
+  loading *job = user;
+  job->status =
+      bridge__state_load(job->state, job->L, job->chunk->source,
+                         job->chunk->size, job->chunk->name, job->error);
+}
+
+bridge_status bridge__state_load_on(bridge_state *state,
+                                    bridge__leash *leash,
+                                    lua_State *L,
+                                    const bridge__chunk_text *chunk,
+                                    bridge_error **error)
+{
+  loading job = {state, L, chunk, error, BRIDGE_OK};
+  if (chunk->size <= BRIDGE__FEED_FREE) {
+    load(&job);
     return job.status;
   }
-  if (r->error != NULL) {
-    bridge_error_release(*r->error);
-    *r->error = NULL;
+  int top = lua_gettop(L);
+  bridge__resumed loaded =
+      bridge__guard_call(&state->guard, leash, L, load, &job);
+  if (loaded.ended == BRIDGE__ENDED) {
+    return job.status;
   }
-  return give_stop(state, handed.status, r->error);
+  lua_settop(L, top);
+  return give_stopped(state, loaded.status, error);
 }
+
+/* ---- A chunk is prepared, runs, and is dropped ---- */
 
 static bridge_status prepare(bridge_state *state,
                              lua_State *L,
                              const run *r,
                              int *arguments)
 {
+  const bridge__chunk_text chunk = {r->source, r->size, r->name};
   bridge_status status =
-      bridge__state_load(state, L, r->source, r->size, r->name, r->error);
+      bridge__state_load_on(state, &state->leash, L, &chunk, r->error);
   if (status != BRIDGE_OK || r->arguments == NULL || *r->arguments == NULL) {
     return status;
   }

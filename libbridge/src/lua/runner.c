@@ -540,8 +540,9 @@ void bridge__runner_rewind(bridge__runner *runner,
 
 int64_t bridge__runner_cpu(bridge__runner *runner, int64_t now)
 {
-  int64_t age = now - runner->sampled_at;
-  if (runner->sampled_at == INT64_MIN || age < 0 || age > sample_is_good_ns) {
+  bool sampled = runner->sampled_at != INT64_MIN;
+  int64_t age = sampled ? now - runner->sampled_at : INT64_MAX;
+  if (age < 0 || age > sample_is_good_ns) {
     runner->sampled = bridge__cpu_time();
     runner->sampled_at = now;
     age = 0;

@@ -64,6 +64,18 @@ bridge_status bridge__state_load(bridge_state *state,
                                  const char *name,
                                  bridge_error **error);
 
+typedef struct bridge__chunk_text {
+  const char *source;
+  size_t size;
+  const char *name;
+} bridge__chunk_text;
+/* The same in a slice, so that it can be stopped, and as long as the leash allows. */
+bridge_status bridge__state_load_on(bridge_state *state,
+                                    bridge__leash *leash,
+                                    lua_State *L,
+                                    const bridge__chunk_text *chunk,
+                                    bridge_error **error);
+
 /* A new coroutine, anchored in the registry under `*anchor`. */
 bridge_status bridge__state_thread(bridge_state *state,
                                    lua_State **out,

@@ -2,6 +2,7 @@
    can crash Lua.  Written anew, so that errors read as those of the originals. */
 #include "lua/libraries.h"
 
+#include "lua/feed.h"
 #include "lua/guard.h"
 
 #include <lauxlib.h>
@@ -19,23 +20,35 @@ static const char *text_mode(lua_State *L, int index)
   return strchr(mode, 't') != NULL ? "t" : "";
 }
 
-static const char *read_piece(lua_State *L, void *user, size_t *size)
+/* What the reader function returns; nil or an empty text is the end. */
+static void call_reader(lua_State *L, bridge__feed *feed)
 {
-  (void)user;
-  bridge__poll(L); /* a reader may be a function of C, that never ends */
   luaL_checkstack(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);
   lua_call(L, 0, 1);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
-    *size = 0;
-    return NULL;
+    return;
   }
   if (!lua_isstring(L, -1)) {
     luaL_error(L, "reader function must return a string");
   }
   lua_replace(L, PIECE);
-  return lua_tolstring(L, PIECE, size);
+  feed->text = lua_tolstring(L, PIECE, &feed->size);
+}
+
+/* What a poll raises is no error of the text: nobody is to hear of it as one. */
+static int load_fed(lua_State *L,
+                    bridge__feed *feed,
+                    const char *name,
+                    const char *mode)
+{
+  int code = bridge__feed_load(L, feed, name, mode);
+  if (code != LUA_OK && feed->obeyed) {
+    bridge__poll(L); /* a stop is raised as such again */
+    lua_error(L);
+  }
+  return code;
 }
 
 /* What load and loadfile return, given what Lua returned. */
@@ -57,21 +70,18 @@ static int loaded(lua_State *L, int code, int environment)
 
 static int text_load(lua_State *L)
 {
-  size_t size = 0;
-  const char *text = lua_tolstring(L, 1, &size);
+  bridge__feed feed = {.text = NULL};
+  feed.text = lua_tolstring(L, 1, &feed.size);
   const char *mode = text_mode(L, 3);
   int environment = lua_isnone(L, 4) ? 0 : 4;
-  int code = LUA_OK;
-  if (text != NULL) {
-    const char *name = luaL_optstring(L, 2, text);
-    code = luaL_loadbufferx(L, text, size, name, mode);
-  } else {
-    const char *name = luaL_optstring(L, 2, "=(load)");
+  const char *name = luaL_optstring(L, 2, feed.text);
+  if (feed.text == NULL) {
+    name = name == NULL ? "=(load)" : name;
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, PIECE);
-    code = lua_load(L, read_piece, NULL, name, mode);
+    feed.more = call_reader;
   }
-  return loaded(L, code, environment);
+  return loaded(L, load_fed(L, &feed, name, mode), environment);
 }
 
 static int text_loadfile(lua_State *L)

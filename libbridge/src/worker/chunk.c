@@ -119,13 +119,20 @@ static char *format_name(char prefix, const char *name)
   return out;
 }
 
+/* The worker's life has not begun, but this may not take longer than that. */
 static bridge_status load_text(bridge_worker *worker,
+                               const bridge_worker_options *options,
                                text source,
                                const char *name,
                                bridge_error **error)
 {
-  return bridge__state_load(worker->state, worker->driver.main->L, source.data,
-                            source.size, name, error);
+  const bridge__chunk_text chunk = {
+      source.data, source.size,
+      options->chunk_name == NULL ? name : options->chunk_name};
+  bridge__leash leash;
+  bridge__leash_init(&leash, NULL, &options->life);
+  return bridge__state_load_on(worker->state, &leash, worker->driver.main->L,
+                               &chunk, error);
 }
 
 static bridge_status load_file(bridge_worker *worker,
@@ -139,9 +146,7 @@ static bridge_status load_file(bridge_worker *worker,
   text file = {NULL, 0};
   bridge_status status = read_file(options->file, &file, error);
   if (status == BRIDGE_OK) {
-    status = load_text(worker, skip_shell_line(file),
-                       options->chunk_name == NULL ? name : options->chunk_name,
-                       error);
+    status = load_text(worker, options, skip_shell_line(file), name, error);
     bridge__free(file.data);
   }
   bridge__free(name);
@@ -160,9 +165,7 @@ static bridge_status load_source(bridge_worker *worker,
   if (source.size == 0) {
     source.size = strlen(options->source);
   }
-  bridge_status status = load_text(
-      worker, source, options->chunk_name == NULL ? name : options->chunk_name,
-      error);
+  bridge_status status = load_text(worker, options, source, name, error);
   bridge__free(name);
   return status;
 }
