@@ -88,6 +88,7 @@ function bridge.array(list)
     raise(2, "bridge.array: a table expected, got " .. type_of(list))
   end
   return core.mark(list, false)
+    or raise(2, "bridge.array: the table has a metatable already")
 end
 
 --- Let a table cross as a map, also if its keys are 1 to n or if it is empty.
@@ -96,6 +97,7 @@ function bridge.map(pairs)
     raise(2, "bridge.map: a table expected, got " .. type_of(pairs))
   end
   return core.mark(pairs, true)
+    or raise(2, "bridge.map: the table has a metatable already")
 end
 
 --- Let objects of a class cross under a name, in both directions.

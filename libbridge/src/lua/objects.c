@@ -419,8 +419,7 @@ int bridge__mark(lua_State *L)
   bool map = lua_toboolean(L, 2);
   lua_settop(L, 1);
   if (lua_getmetatable(L, 1) && !is_mark(L)) {
-    return luaL_error(L, "bridge.%s: the table has a metatable already",
-                      map ? "map" : "array");
+    return 0;
   }
   lua_settop(L, 1);
   bridge__class_mark(L, map ? BRIDGE__CLASS_MAP : BRIDGE__CLASS_ARRAY);

@@ -52,7 +52,7 @@ int bridge__limits(lua_State *L);
    name from now on, in both directions; without a class, no more. */
 int bridge__register(lua_State *L);
 /* A function of Lua, mark(table, map): the table crosses as an array, or as a
-   map. */
+   map, and is returned; nothing if it has another metatable. */
 int bridge__mark(lua_State *L);
 
 /* Whether the state closes: a bool that stands in the registry under this name,
