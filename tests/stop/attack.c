@@ -107,13 +107,43 @@ static int attack_protect(lua_State *L)
 }
 
 /* A coroutine that no coroutine library knows of. */
-static int attack_resume(lua_State *L)
+static lua_State *push_coroutine(lua_State *L)
 {
-  int results = 0;
   lua_State *co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
+  return co;
+}
+
+/* What nobody is told of: of such a coroutine, or of one that is there. */
+static int attack_resume(lua_State *L)
+{
+  int results = 0;
+  lua_State *co = lua_tothread(L, 1);
+  if (co == NULL) {
+    co = push_coroutine(L);
+  }
   lua_pushboolean(L, lua_resume(co, L, 0, &results) == LUA_OK);
+  return 1;
+}
+
+static int step(lua_State *L)
+{
+  int results = 0;
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int code = lua_resume(co, L, 0, &results);
+  if (code > LUA_YIELD) {
+    results = 1;
+  }
+  lua_xmove(co, L, results);
+  return code > LUA_YIELD ? lua_error(L) : results;
+}
+
+/* What a function yields, one after the other. */
+static int attack_iterate(lua_State *L)
+{
+  push_coroutine(L);
+  lua_pushcclosure(L, step, 1);
   return 1;
 }
 
@@ -129,11 +159,10 @@ static void push_silence(lua_State *L)
 
 static int open_attack(lua_State *L)
 {
-  static const luaL_Reg functions[] = {{"begin", attack_begin},
-                                       {"stuck", attack_stuck},
-                                       {"protect", attack_protect},
-                                       {"resume", attack_resume},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"begin", attack_begin},     {"stuck", attack_stuck},
+      {"protect", attack_protect}, {"resume", attack_resume},
+      {"iterate", attack_iterate}, {NULL, NULL}};
   luaL_newlib(L, functions);
   push_silence(L);
   lua_setfield(L, -2, "silence");

@@ -158,7 +158,7 @@ local function nest(n)
 end
 nest(50)
 
---- resumed_by_foreign_c: lost lost lost
+--- resumed_by_foreign_c: runs stopped stopped
 while true do
   attack.resume(function() attack.begin() loop() end)
 end
@@ -170,12 +170,62 @@ while true do
   end)
 end
 
---- foreign_c_below_wrap: lost lost lost
+--- foreign_c_below_wrap: runs stopped stopped
 coroutine.wrap(function()
   while true do
     attack.resume(function() attack.begin() loop() end)
   end
 end)()
+
+--- foreign_c_resumes_what_is_there: runs stopped stopped
+while true do
+  attack.resume(coroutine.create(function()
+    attack.begin()
+    while true do pcall(loop) end
+  end))
+end
+
+--- foreign_c_below_foreign_c: runs stopped stopped
+local function deeper(n)
+  if n == 0 then attack.begin() loop() end
+  while true do attack.resume(function() deeper(n - 1) end) end
+end
+deeper(20)
+
+--- foreign_iterator: runs stopped stopped
+for _ in attack.iterate(function()
+  coroutine.yield(1)
+  attack.begin()
+  loop()
+end) do end
+
+--- foreign_iterator_in_a_coroutine: runs stopped stopped
+coroutine.wrap(function()
+  for _ in attack.iterate(function()
+    coroutine.yield(1)
+    attack.begin()
+    loop()
+  end) do end
+end)()
+
+--- foreign_c_among_100000_coroutines: runs stopped stopped
+local others = {}
+for i = 1, 100000 do others[i] = coroutine.create(loop) end
+while true do
+  attack.resume(function() attack.begin() loop() end)
+end
+
+--- foreign_c_while_coroutines_come_and_go: runs stopped stopped
+local function nothing() end
+while true do
+  attack.resume(function()
+    attack.begin()
+    while true do
+      coroutine.wrap(nothing)()
+      attack.resume(nothing)
+    end
+  end)
+end
 
 -- ---- Errors that are caught ---------------------------------------------------
 

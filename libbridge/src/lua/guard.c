@@ -192,6 +192,33 @@ void bridge__guard_settle(const bridge__slice *slice)
   }
 }
 
+/* A kick that nobody hears of goes to all coroutines when it is repeated, but the
+   thread is not kept busy with that: it takes longer the more there are. */
+static void spread(bridge__guard *guard)
+{
+  enum {
+    PATIENCE =
+        8 /* of the thread's time, all but one part in so many are its own */
+  };
+  /* All relaxed: only this thread and its kicks touch them. */
+  unsigned before =
+      atomic_fetch_add_explicit(&guard->unheard, 1, memory_order_relaxed);
+  bool pressing = (requests_of(guard) & ~(unsigned)BRIDGE__ASK_PREEMPT) != 0;
+  if (before == 0 || (!pressing && !stopping(guard))) {
+    return;
+  }
+  int64_t start = bridge__now();
+  if (start <
+      atomic_load_explicit(&guard->spread_again, memory_order_relaxed)) {
+    return;
+  }
+  atomic_store_explicit(&guard->spread, true, memory_order_relaxed);
+  bridge__guard_arm_all(guard);
+  int64_t end = bridge__now();
+  atomic_store_explicit(&guard->spread_again, end + PATIENCE * (end - start),
+                        memory_order_relaxed);
+}
+
 void bridge__runner_deliver(bridge__kick_target *target)
 {
   bridge__runner *runner = (bridge__runner *)(void *)target;
@@ -201,9 +228,8 @@ void bridge__runner_deliver(bridge__kick_target *target)
   bridge__slice *due = find_due(runner, late);
   bool inside = due != NULL;
   /* Takes nothing: the thread itself wrote it. */
-  for (bridge__slice *each =
-           atomic_load_explicit(&runner->top, memory_order_relaxed);
-       each != NULL; each = each->outer) {
+  bridge__slice *top = atomic_load_explicit(&runner->top, memory_order_relaxed);
+  for (bridge__slice *each = top; each != NULL; each = each->outer) {
     inside = inside && each != due;
     if (inside) {
       urge_slice(each);
@@ -215,12 +241,13 @@ void bridge__runner_deliver(bridge__kick_target *target)
       bridge__guard_arm(each->guard);
     }
   }
+  if (top != NULL && has_attention(top->guard)) {
+    spread(top->guard);
+  }
   if (late) {
     wind_clocks(runner);
   }
-  /* Takes nothing: the thread itself wrote it. */
-  bridge__guard_settle(
-      atomic_load_explicit(&runner->top, memory_order_relaxed));
+  bridge__guard_settle(top);
 }
 
 /* ---- Slices ---- */
@@ -397,12 +424,28 @@ static void drop_requests(bridge__guard *guard)
   }
 }
 
+/* The main thread runs nothing that would take the hook away, but new coroutines
+   would inherit it. */
+static void gather(bridge__guard *guard)
+{
+  /* Both relaxed: only this thread and its kicks touch them. */
+  atomic_store_explicit(&guard->unheard, 0, memory_order_relaxed);
+  if (!atomic_load_explicit(&guard->spread, memory_order_relaxed)) {
+    return;
+  }
+  atomic_store_explicit(&guard->spread, false, memory_order_relaxed);
+  if (bridge__guard_is_hook(lua_gethook(guard->state->main))) {
+    bridge__debug_restore(guard->state->main);
+  }
+}
+
 static void end(bridge__slice *slice)
 {
   bridge__guard *guard = slice->guard;
   if (slice->runner != NULL) {
     detach(slice);
   }
+  gather(guard);
   if (slice->before == NULL) {
     drop_requests(guard);
   }

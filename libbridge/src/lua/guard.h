@@ -5,7 +5,10 @@
    at the next instruction.  The hook is the safe point: it stops the script, raises
    an error in it, shows its stack to somebody, holds it, or makes it yield to its
    driver.  Our own coroutine library (coroutine.c) keeps track of which coroutine
-   runs; each state has one guard, which any lua_State of it leads to.
+   runs; each state has one guard, which any lua_State of it leads to.  If no hook comes
+   although the kick is repeated, something runs that C functions of others resume: then
+   all coroutines of the state get the hook (census.h), and those that do not run take
+   it away when they do.
 
    A slice is a stretch of time in which a thread runs a script, from a lua_resume of
    ours to its return, on a leash (leash.h).  Slices of one thread nest: the script of
@@ -55,6 +58,9 @@ struct bridge__guard {
   atomic_int attention; /* not 0: hooks are to be set wherever it goes on */
   atomic_bool stopping; /* a leash is due: nothing of the script runs on */
   _Atomic(bridge__slice *) slice; /* the innermost one of this state, or NULL */
+  atomic_uint unheard;            /* kicks since a hook of ours came */
+  atomic_bool spread; /* hooks were set on more than the one that runs */
+  _Atomic(int64_t) spread_again; /* when that may be done again, by the clock */
   /* Of the thread that holds the state. */
   int pins;           /* resumes under way from where no yield gets through */
   int close_depth;    /* coroutine.close within __close within ... */
@@ -232,6 +238,9 @@ void bridge__visits_receive(bridge__guard *guard, lua_State *L);
 int bridge__guard_abandon(lua_State *L, lua_KFunction finish);
 /* Set our hook on the coroutine that runs.  Async-signal-safe. */
 void bridge__guard_arm(bridge__guard *guard);
+/* Set it on all coroutines: one that somebody else resumes may be the one that runs.
+   Async-signal-safe. */
+void bridge__guard_arm_all(bridge__guard *guard);
 /* The hook, and whether one is ours. */
 void bridge__guard_hook(lua_State *L, lua_Debug *ar);
 bool bridge__guard_is_hook(lua_Hook hook);

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "lua/slabs.h"
 
+#include <lua.h>
+
 #include <stdint.h>
 #include <string.h>
 
@@ -141,6 +143,26 @@ static void *begin(bridge__heap *heap, size_t size)
   return block;
 }
 
+/* The same for a coroutine, and for what comes next. */
+static void *begin_coroutine(bridge__heap *heap, size_t kind, size_t size)
+{
+  bridge__census *census = &heap->census;
+  bool coroutine = kind == LUA_TTHREAD;
+  if (coroutine && !bridge__census_reserve(census, size)) {
+    return NULL;
+  }
+  if (census->stage == BRIDGE__WITH_STACK) {
+    bridge__census_settle(census);
+  }
+  void *block = begin(heap, size);
+  if (block != NULL && coroutine) {
+    bridge__census_welcome(census, block, size);
+  } else if (block != NULL && census->stage == BRIDGE__WITHOUT_STACK) {
+    census->stage = BRIDGE__WITH_STACK;
+  }
+  return block;
+}
+
 static void *change(bridge__heap *heap, void *block, size_t old, size_t size)
 {
   if (size > old && !allowed(heap, size - old)) {
@@ -166,13 +188,22 @@ static void end(bridge__heap *heap, void *block, size_t size)
 
 void *bridge__heap_allocate(void *user, void *block, size_t old, size_t size)
 {
+  bridge__heap *heap = user;
   if (block == NULL) { /* then `old` is a type */
-    return size == 0 ? NULL : begin(user, size);
+    if (size == 0) {
+      return NULL;
+    }
+    return old == LUA_TTHREAD || heap->census.stage != BRIDGE__NOBODY
+               ? begin_coroutine(heap, old, size)
+               : begin(heap, size);
   }
   if (size > 0) {
-    return change(user, block, old, size);
+    return change(heap, block, old, size);
   }
-  end(user, block, old);
+  if (old == heap->census.size) {
+    bridge__census_leave(&heap->census, block);
+  }
+  end(heap, block, old);
   return NULL;
 }
 
@@ -183,6 +214,7 @@ void bridge__heap_init(bridge__heap *heap, bool pages, size_t expected)
   memset(heap, 0, sizeof *heap);
   heap->pages = pages;
   heap->expected = expected;
+  bridge__census_init(&heap->census);
 }
 
 void bridge__heap_close(bridge__heap *heap)
@@ -194,6 +226,7 @@ void bridge__heap_destroy(bridge__heap *heap)
 {
   bridge__run_put_all(heap->runs);
   bridge__free(heap->slabs);
+  bridge__census_destroy(&heap->census);
   heap->runs = NULL;
   heap->slabs = NULL;
 }

@@ -8,6 +8,7 @@
 #define BRIDGE_LUA_HEAP_H
 
 #include "base/pages.h"
+#include "lua/census.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -50,6 +51,7 @@ typedef struct bridge__heap {
   char *bump; /* what was never used of the mixed page */
   char *bump_end;
   bridge__free_block *mixed[BRIDGE__SIZE_CLASSES]; /* freed in mixed pages */
+  bridge__census census; /* the coroutines; its tables are not counted */
 } bridge__heap;
 
 /* `expected` is what it will need at least, in bytes. */

@@ -87,6 +87,7 @@ static int make_thread(lua_State *L)
 {
   new_thread *job = lua_touserdata(L, 1);
   job->L = lua_newthread(L);
+  bridge__census_learn(&bridge__guard_of(L)->state->heap.census, job->L);
   job->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }

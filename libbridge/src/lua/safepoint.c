@@ -61,15 +61,27 @@ bool bridge__guard_killed(lua_State *L)
 }
 
 /* The script's own events stay on; the hook hands them on. */
+static void arm(void *user, lua_State *L)
+{
+  (void)user;
+  bool killed = lua_gethook(L) == hook_of_killed;
+  lua_sethook(L, killed ? hook_of_killed : bridge__guard_hook,
+              LUA_MASKCOUNT | lua_gethookmask(L), 1);
+}
+
 void bridge__guard_arm(bridge__guard *guard)
 {
   /* Takes nothing: this thread and its kicks wrote it. */
   lua_State *L = atomic_load_explicit(&guard->current, memory_order_relaxed);
   if (L != NULL) {
-    bool killed = lua_gethook(L) == hook_of_killed;
-    lua_sethook(L, killed ? hook_of_killed : bridge__guard_hook,
-                LUA_MASKCOUNT | lua_gethookmask(L), 1);
+    arm(NULL, L);
   }
+}
+
+void bridge__guard_arm_all(bridge__guard *guard)
+{
+  arm(NULL, guard->state->main);
+  bridge__census_each(&guard->state->heap.census, arm, NULL);
 }
 
 /* ---- Stopping ---- */
@@ -337,6 +349,8 @@ static void at_event(bridge__guard *guard, lua_State *L, lua_Debug *ar)
 void bridge__guard_hook(lua_State *L, lua_Debug *ar)
 {
   bridge__guard *guard = bridge__guard_of(L);
+  /* Publishes nothing: only this thread and its kicks read it. */
+  atomic_store_explicit(&guard->unheard, 0, memory_order_relaxed);
   if (slice_of(guard) == NULL) {
     /* Left over, or inherited from the coroutine that made this one. */
     bridge__debug_restore(L);
