@@ -461,6 +461,37 @@ std::string refusal(void (*change)(bridge_state_options *))
   return said;
 }
 
+/* Nothing of it takes more than the state itself may. */
+TEST(Sandbox, AnErrorOutHasALimit)
+{
+  Box box(BRIDGE_STOP_STRICT, true);
+  const char source[] =
+      "local n = ('x'):rep(2 << 20) "
+      "assert(load('function ' .. n .. '(k) if k > 0 then local r = ' .. n .. "
+      "'(k - 1) return r end error(n, 0) end'))() "
+      "local f = _G[n] f(21)";
+  for (std::string what : {"_G.n = 1 ", "_G.n = ('x'):rep(2 << 20) "}) {
+    what += source;
+    bridge_error *error = nullptr;
+    ASSERT_STATUS(bridge_state_run(box.state.get(), what.data(), what.size(),
+                                   "=script", nullptr, nullptr, &error),
+                  BRIDGE_ESCRIPT);
+    size_t size = 0;
+    bridge_error_text(error, &size);
+    EXPECT_LE(size, size_t(1) << 20);
+    EXPECT_LT(std::strlen(bridge_error_traceback(error)), 50000U);
+    size_t frames = 0;
+    for (size_t i = 0; i < bridge_error_frame_count(error); i++) {
+      bridge_frame frame;
+      ASSERT_STATUS(bridge_error_frame(error, i, &frame), BRIDGE_OK);
+      frames += std::strlen(frame.name);
+    }
+    EXPECT_LT(frames, 50000U);
+    EXPECT_GE(bridge_error_frame_count(error), 20U);
+    bridge_error_release(error);
+  }
+}
+
 TEST(Sandbox, RefusesOptionsThatContradictIt)
 {
   using Options = bridge_state_options;

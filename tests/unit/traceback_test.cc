@@ -109,6 +109,27 @@ TEST_F(Tracebacks, AreLongerThanTheRoomForMost)
           "f()");
 }
 
+TEST_F(Tracebacks, ShowTheBeginningOfLongNames)
+{
+  lua_State *L = lua_newthread(main);
+  ASSERT_EQ(luaL_loadstring(
+                L, "local name = ('n'):rep(1000000) "
+                   "load('function ' .. name .. '(k) if k > 0 then local r = ' "
+                   "  .. name .. '(k - 1) return r end error(1) end')() "
+                   "package.loaded[name] = { [name] = _G[name] } "
+                   "local f = _G[name] f(5)"),
+            LUA_OK);
+  int count = 0;
+  ASSERT_EQ(lua_resume(L, nullptr, 0, &count), LUA_ERRRUN);
+  char *text = bridge__traceback(main, L, nullptr);
+  ASSERT_NE(text, nullptr);
+  const std::string shown = text;
+  bridge__free(text);
+  EXPECT_LT(shown.size(), 10000U);
+  EXPECT_NE(shown.find(std::string(200, 'n') + "..."), std::string::npos);
+  EXPECT_EQ(shown.find(std::string(201, 'n')), std::string::npos);
+}
+
 TEST_F(Tracebacks, OfNothingAreEmpty)
 {
   lua_State *L = lua_newthread(main);

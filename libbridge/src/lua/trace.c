@@ -44,6 +44,18 @@ static int describe(lua_State *L)
   return 1;
 }
 
+/* A text that is read from a state is none of its messages, but just as long. */
+static bridge_error *create_within(bridge_state *state,
+                                   const char *text,
+                                   size_t size)
+{
+  const bridge__value_limits *limits = bridge__get_limits(state->main);
+  if (limits != NULL && limits->bytes > 0 && size > limits->bytes) {
+    size = limits->bytes;
+  }
+  return bridge__error_create(BRIDGE_ESCRIPT, text, size);
+}
+
 /* Let a coroutine of its own say what the value on top of `L` is, since that may
    run the script's code. */
 static bridge_error *create_described(bridge_state *state, lua_State *L)
@@ -65,7 +77,7 @@ static bridge_error *create_described(bridge_state *state, lua_State *L)
   if (lua_resume(speaker, NULL, 1, &count) == LUA_OK && count == 1) {
     text = lua_tolstring(speaker, -1, &size);
   }
-  bridge_error *error = bridge__error_create(BRIDGE_ESCRIPT, text, size);
+  bridge_error *error = create_within(state, text, size);
   bridge__state_drop_thread(state, NULL, speaker, anchor);
   return error;
 }
@@ -83,21 +95,36 @@ static bridge_error *create(bridge_state *state, lua_State *L, int code)
   if (lua_type(L, -1) == LUA_TSTRING) {
     size_t size = 0;
     const char *text = lua_tolstring(L, -1, &size);
-    return bridge__error_create(BRIDGE_ESCRIPT, text, size);
+    return create_within(state, text, size);
   }
   return create_described(state, L);
 }
 
 /* ---- Where ---- */
 
+/* The beginning of a long one; `room` has BRIDGE__NAME_SHOWN + 1 bytes. */
+static const char *shown_name(const char *name, char *room)
+{
+  if (name == NULL) {
+    return "";
+  }
+  if (memchr(name, '\0', BRIDGE__NAME_SHOWN + 1) != NULL) {
+    return name;
+  }
+  memcpy(room, name, BRIDGE__NAME_SHOWN);
+  room[BRIDGE__NAME_SHOWN] = '\0';
+  return room;
+}
+
 static void add_frames(bridge_error *error, lua_State *L)
 {
   lua_Debug ar;
+  char room[BRIDGE__NAME_SHOWN + 1];
   for (int level = 0; level < FRAMES_MAX && lua_getstack(L, level, &ar);
        level++) {
     lua_getinfo(L, "Slnt", &ar);
     const bridge_frame frame = {.source = ar.short_src,
-                                .name = ar.name == NULL ? "" : ar.name,
+                                .name = shown_name(ar.name, room),
                                 .what = ar.what,
                                 .line = ar.currentline};
     bridge__error_add_frame(error, &frame);

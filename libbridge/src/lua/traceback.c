@@ -65,15 +65,33 @@ static void add(tracing *job, const char *format, ...)
   }
 }
 
+/* At most BRIDGE__NAME_SHOWN bytes of it. */
+static void add_name(tracing *job, const char *name)
+{
+  const bool all = memchr(name, '\0', BRIDGE__NAME_SHOWN + 1) != NULL;
+  add(job, "%.*s%s", BRIDGE__NAME_SHOWN, name, all ? "" : "...");
+}
+
+static void add_quoted(tracing *job, const char *module, const char *name)
+{
+  add(job, " '");
+  if (module != NULL) {
+    add_name(job, module);
+    add(job, ".");
+  }
+  add_name(job, name);
+  add(job, "'");
+}
+
 static void add_function(tracing *job, const level *each)
 {
   const lua_Debug *ar = &each->ar;
-  if (each->name != NULL && each->module != NULL) {
-    add(job, "function '%s.%s'", each->module, each->name);
-  } else if (each->name != NULL) {
-    add(job, "function '%s'", each->name);
+  if (each->name != NULL) {
+    add(job, "function");
+    add_quoted(job, each->module, each->name);
   } else if (ar->namewhat[0] != '\0') {
-    add(job, "%s '%s'", ar->namewhat, ar->name);
+    add(job, "%s", ar->namewhat);
+    add_quoted(job, NULL, ar->name);
   } else if (ar->what[0] == 'm') {
     add(job, "main chunk");
   } else if (ar->what[0] != 'C') {
