@@ -169,7 +169,8 @@ PyObject *bridge__py_exception(bridge_status status,
   PyObject *cause = Py_NewRef(Py_None);
   while (count > 0 && cause != NULL) {
     const bridge_error *inner = chain[--count];
-    cause = exception_of(bridge_error_status(inner), inner, "", cause);
+    cause = exception_of(bridge_error_status(inner), inner,
+                         bridge_error_worker(inner), cause);
   }
   return cause == NULL
              ? NULL

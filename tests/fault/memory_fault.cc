@@ -1546,6 +1546,7 @@ private:
   {
     EXPECT_EQ(bridge_error_cause(record->error), nullptr);
     EXPECT_STREQ(bridge_error_caller(record->error), "");
+    EXPECT_STREQ(bridge_error_worker(record->error), "");
   }
 };
 

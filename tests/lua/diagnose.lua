@@ -46,6 +46,10 @@ end
 for _, how in ipairs { "table", "text" } do
   local _, _, _, e = near:call(how, "fail", "oh")
   check.truthy(e.cause)
+  check.equal(e.worker, "near")
+  check.equal(e.cause.worker, "far")
+  check.truthy(e.cause.caller:find("in near:", 1, true) or
+               e.cause.caller:find("near:", 1, true))
   check.equal(e.cause.message, "oh")
   check.equal(e.cause.code, "ESCRIPT")
   check.truthy(e.cause.traceback:find("in far:", 1, true))

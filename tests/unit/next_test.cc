@@ -553,6 +553,9 @@ TEST(Cause, KeepsEachWorkerThatATableCameThrough)
   EXPECT_NE(std::string(bridge_error_traceback(third)).find("traceback"),
             std::string::npos);
   EXPECT_GT(bridge_error_frame_count(third), 0u);
+  EXPECT_STREQ(bridge_error_worker(second), bridge_worker_name(chain.b.get()));
+  EXPECT_STREQ(bridge_error_worker(third), bridge_worker_name(chain.c.get()));
+  EXPECT_STREQ(bridge_error_worker(error.get()), "");
   EXPECT_STREQ(bridge_error_caller(error.get()), "");
 }
 
@@ -562,6 +565,11 @@ TEST(Cause, KeepsEachWorkerThatATextCameThrough)
   Owned<bridge_error> error = chain.fail(message("text", "text", "say"));
   std::string text = describe(error.get());
   EXPECT_EQ(std::count(text.begin(), text.end(), '|'), 3) << text;
+  const bridge_error *third =
+      bridge_error_cause(bridge_error_cause(error.get()));
+  EXPECT_STREQ(bridge_error_worker(third), bridge_worker_name(chain.c.get()));
+  EXPECT_NE(std::string(bridge_error_caller(third)).find("traceback"),
+            std::string::npos);
   error = chain.fail(message("text", "text", "nobody"));
   text = describe(error.get());
   EXPECT_EQ(std::count(text.begin(), text.end(), '|'), 3) << text;
@@ -582,6 +590,7 @@ TEST(Cause, IsNoneOfAnErrorOfItsOwn)
   bridge_error_release(error);
   EXPECT_EQ(bridge_error_cause(nullptr), nullptr);
   EXPECT_STREQ(bridge_error_caller(nullptr), "");
+  EXPECT_STREQ(bridge_error_worker(nullptr), "");
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
 }
 

@@ -140,6 +140,17 @@ BRIDGE_API const bridge_error *bridge_error_cause(const bridge_error *error);
  */
 BRIDGE_API const char *bridge_error_caller(const bridge_error *error);
 
+/**
+ * The name of the worker that failed, of an error that is a cause.
+ *
+ * @param error  the error, or NULL
+ * @return borrowed, with a NUL behind it; "" if there is none: of all that is no
+ *         cause, for there the caller knows whom it has asked
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API const char *bridge_error_worker(const bridge_error *error);
+
 BRIDGE_END_DECLS
 
 #endif /* BRIDGE_ERROR_H */

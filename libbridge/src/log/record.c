@@ -158,6 +158,9 @@ static bridge_status write_error(bridge_message *message,
   if (bridge_error_caller(error)[0] != '\0') {
     write_text(message, "caller", bridge_error_caller(error));
   }
+  if (bridge_error_worker(error)[0] != '\0') {
+    write_text(message, "worker", bridge_error_worker(error));
+  }
   write_frames(message, error);
   bridge_status status = values ? write_value(message, error) : BRIDGE_OK;
   const bridge_error *cause = bridge_error_cause(error);

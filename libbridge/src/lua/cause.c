@@ -132,6 +132,7 @@ static void read_error(lua_State *L, int index, reading *job)
     }
     bridge__error_set_traceback(error, text_field(L, table, "traceback", NULL));
     bridge__error_set_caller(error, text_field(L, table, "caller", NULL));
+    bridge__error_set_worker(error, text_field(L, table, "worker", NULL));
     lua_settop(L, table);
     read_frames(L, table, error);
     read_value(L, table, error);
@@ -167,4 +168,67 @@ bridge_error *bridge__state_cause(bridge_state *state, lua_State *L)
     lua_pop(main, 1);
   }
   return job.error;
+}
+
+/* ---- The text of one, raised again ---- */
+
+void bridge__cause_remember(lua_State *L, const void *key)
+{
+  luaL_checkstack(L, 1, NULL);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void bridge__cause_forget(lua_State *L, const void *key)
+{
+  if (!lua_checkstack(L, 2)) {
+    return;
+  }
+  bool there = lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (there) { /* so that nothing is added, and no memory needed */
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
+}
+
+typedef struct again {
+  reading reading; /* first */
+  const void *key;
+  const bridge_error *raised;
+} again;
+
+/* Protected. */
+static int again_protected(lua_State *L)
+{
+  again *job = lua_touserdata(L, 1);
+  size_t size = 0;
+  size_t tail = 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, job->key);
+  if (!is_error(L, 2)) {
+    return 0;
+  }
+  const char *text = bridge_error_text(job->raised, &size);
+  const char *end = text_field(L, 2, "message", &tail);
+  if (tail > 0 && tail <= size && memcmp(text + size - tail, end, tail) == 0) {
+    read_error(L, 2, &job->reading);
+  }
+  return 0;
+}
+
+bridge_error *bridge__state_cause_again(bridge_state *state,
+                                        const void *key,
+                                        const bridge_error *raised)
+{
+  lua_State *main = state->main;
+  if (!lua_checkstack(main, 4)) {
+    return NULL;
+  }
+  again job = {{NULL}, key, raised};
+  lua_pushcfunction(main, again_protected);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 1, 0, 0) != LUA_OK) {
+    lua_pop(main, 1);
+  }
+  return job.reading.error;
 }

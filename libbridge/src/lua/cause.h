@@ -10,4 +10,15 @@
    that table; the caller's, or NULL.  Wants the state held. */
 bridge_error *bridge__state_cause(bridge_state *state, lua_State *L);
 
+/* Remember the table that a call has failed with, on top of `L`, and forget it.  The
+   key is any address, such as that of the task which made the call.  The first may
+   raise for lack of memory, the other needs none. */
+void bridge__cause_remember(lua_State *L, const void *key);
+void bridge__cause_forget(lua_State *L, const void *key);
+/* What was remembered there, if the script raised its text, as assert does with
+   what a call returns: if `text` ends with it.  The caller's, or NULL. */
+bridge_error *bridge__state_cause_again(bridge_state *state,
+                                        const void *key,
+                                        const bridge_error *raised);
+
 #endif

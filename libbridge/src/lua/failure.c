@@ -93,13 +93,14 @@ static void push_cause(lua_State *L, const bridge_error *error, int depth)
   const char *text = bridge_error_text(error, &size);
   const bridge_error *cause = bridge_error_cause(error);
   luaL_checkstack(L, 10, NULL);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushlstring(L, text, size);
   lua_setfield(L, -2, "message");
   push_code(L, bridge_error_status(error));
   lua_setfield(L, -2, "code");
   set_text(L, "traceback", bridge_error_traceback(error));
   set_text(L, "caller", bridge_error_caller(error));
+  set_text(L, "worker", bridge_error_worker(error));
   add_frames(L, error);
   add_value(L, error);
   if (cause != NULL && depth < CAUSES_MAX) {

@@ -25,6 +25,7 @@ struct bridge_error {
   size_t frame_capacity;
   bridge_message *value; /* or NULL */
   char *caller;          /* or NULL */
+  char *worker;          /* or NULL */
   bridge_error *cause;   /* or NULL */
 };
 
@@ -37,6 +38,7 @@ static void destroy(void *object)
   bridge_message *value = error->value;
   bridge_error *cause = error->cause;
   bridge__free(error->caller);
+  bridge__free(error->worker);
   bridge__free(error->frames);
   bridge__free(error->traceback);
   bridge__free(error->text);
@@ -189,10 +191,20 @@ void bridge__error_set_caller(bridge_error *error, const char *traceback)
   error->caller = bridge__copy_text(traceback, strlen(traceback));
 }
 
+void bridge__error_set_worker(bridge_error *error, const char *name)
+{
+  if (error == NULL || name == NULL) {
+    return;
+  }
+  bridge__free(error->worker);
+  error->worker = bridge__copy_text(name, strlen(name));
+}
+
 static void copy_parts(bridge_error *copy, const bridge_error *error)
 {
   bridge__error_set_traceback(copy, error->traceback);
   bridge__error_set_caller(copy, error->caller);
+  bridge__error_set_worker(copy, error->worker);
   for (size_t i = 0; i < error->frame_count; i++) {
     bridge__error_add_frame(copy, &error->frames[i].shown);
   }
@@ -289,4 +301,9 @@ const bridge_error *bridge_error_cause(const bridge_error *error)
 const char *bridge_error_caller(const bridge_error *error)
 {
   return error == NULL || error->caller == NULL ? "" : error->caller;
+}
+
+const char *bridge_error_worker(const bridge_error *error)
+{
+  return error == NULL || error->worker == NULL ? "" : error->worker;
 }

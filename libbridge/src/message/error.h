@@ -24,6 +24,7 @@ void bridge__error_add_frame(bridge_error *error, const bridge_frame *frame);
 void bridge__error_set_cause(bridge_error *error, bridge_error *cause);
 /* Copied; without memory it is left out. */
 void bridge__error_set_caller(bridge_error *error, const char *traceback);
+void bridge__error_set_worker(bridge_error *error, const char *name);
 /* A copy that can still be filled; NULL without memory, or for NULL. */
 bridge_error *bridge__error_copy(const bridge_error *error);
 

@@ -3,6 +3,7 @@
    on; in a coroutine of the script's own it blocks the thread instead. */
 #include "worker/worker.h"
 
+#include "lua/cause.h"
 #include "lua/failure.h"
 #include "lua/libraries.h"
 #include "lua/values.h"
@@ -150,6 +151,20 @@ static bridge_message *check_request(lua_State *L, int first)
   return request;
 }
 
+/* The failure of a call, which the script may raise as text. */
+static int push_failure(lua_State *L,
+                        const bridge_worker *worker,
+                        bridge_status status,
+                        const bridge_error *failure,
+                        const char *asked)
+{
+  int count = bridge__push_failure(L, status, failure, asked);
+  if (count == 4 && worker->driver.running != NULL) {
+    bridge__cause_remember(L, worker->driver.running);
+  }
+  return count;
+}
+
 /* The values or the failure of an answer that the task owns. */
 static int push_answer(lua_State *L,
                        bridge_worker *worker,
@@ -159,7 +174,7 @@ static int push_answer(lua_State *L,
   const bridge_error *failure = NULL;
   bridge_status status = bridge_answer_error(answer, &failure);
   if (status != BRIDGE_OK) {
-    return bridge__push_failure(L, status, failure, asked);
+    return push_failure(L, worker, status, failure, asked);
   }
   int count = 0;
   bridge_error *error = NULL;
@@ -244,6 +259,10 @@ static int call_blocking(lua_State *L,
     count = bridge__push_failure(L, status, error, bridge_worker_name(target));
   }
   bridge_error_release(error);
+  bridge__task *task = self(L)->driver.running;
+  if (status != BRIDGE_OK && count == 4 && task != NULL) {
+    bridge__cause_remember(L, task);
+  }
   return status == BRIDGE_ECANCELLED ? cancelled_error(L) : count;
 }
 

@@ -48,22 +48,6 @@ static void break_cycle(bridge_worker *worker)
   }
 }
 
-/* The failure of the task's last call, if the script raised its text: as assert
-   does with what a call returns. */
-static bridge_error *raised_again(const bridge__task *task,
-                                  const bridge_error *error)
-{
-  const bridge_error *failure = NULL;
-  size_t size = 0;
-  size_t tail = 0;
-  bridge_answer_error(task->answer, &failure);
-  const char *text = bridge_error_text(error, &size);
-  const char *end = bridge_error_text(failure, &tail);
-  bool same = failure != NULL && tail > 0 && tail <= size &&
-              memcmp(text + size - tail, end, tail) == 0;
-  return same ? bridge_error_retain((bridge_error *)(uintptr_t)failure) : NULL;
-}
-
 static bridge_error *error_of(const bridge_worker *worker,
                               const bridge__task *task,
                               int code)
@@ -71,8 +55,10 @@ static bridge_error *error_of(const bridge_worker *worker,
   bridge_error *error = bridge__state_error(worker->state, task->L, code);
   if (code == LUA_ERRRUN) {
     bridge_error *cause = bridge__state_cause(worker->state, task->L);
-    bridge__error_set_cause(error,
-                            cause == NULL ? raised_again(task, error) : cause);
+    if (cause == NULL) {
+      cause = bridge__state_cause_again(worker->state, task, error);
+    }
+    bridge__error_set_cause(error, cause);
   }
   return error;
 }

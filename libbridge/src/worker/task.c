@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "base/memory.h"
+#include "lua/cause.h"
 
 #include <lauxlib.h>
 
@@ -173,6 +174,7 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   bridge__state_drop_thread(worker->state, last ? &worker->last : &task->leash,
                             task->L, task->anchor);
   bridge__worker_leave_lua(worker);
+  bridge__cause_forget(worker->state->main, task);
   bridge_message_release(task->answer);
   bridge_message_release(task->request);
   bridge__release(task->reply);
