@@ -81,3 +81,15 @@ void *heap_allocate(test_heap *heap, void *block, size_t old, size_t size)
 {
   return bridge__heap_allocate(&heap->heap, block, old, size);
 }
+
+void heap_learn(test_heap *heap, void *block)
+{
+  bridge__census_learn(&heap->heap.census, block);
+}
+
+void heap_coroutines(const test_heap *heap,
+                     void (*visit)(void *user, struct lua_State *block),
+                     void *user)
+{
+  bridge__census_each(&heap->heap.census, visit, user);
+}

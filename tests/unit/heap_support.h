@@ -33,6 +33,13 @@ size_t heap_used(const test_heap *heap);
 size_t heap_peak(const test_heap *heap);
 size_t heap_footprint(const test_heap *heap);
 void *heap_allocate(test_heap *heap, void *block, size_t old, size_t size);
+/* From now on each block of a coroutine stands for it; the last one made is one. */
+void heap_learn(test_heap *heap, void *block);
+struct lua_State;
+/* Call `visit` for each coroutine that a kick would find. */
+void heap_coroutines(const test_heap *heap,
+                     void (*visit)(void *user, struct lua_State *block),
+                     void *user);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 #include <vector>
 
 namespace
@@ -513,6 +514,119 @@ TEST_P(Heap, CountsOnWhileItCloses)
     ASSERT_NO_FATAL_FAILURE(blocks.check());
   }
   EXPECT_EQ(pages_look().used, before);
+}
+
+/* ---- Coroutines ---- */
+
+const size_t MAIN = 1400;
+const size_t COROUTINE = 208;
+const size_t STACK = 720;
+const size_t IS_COROUTINE = 8; /* LUA_TTHREAD */
+const size_t IS_OTHER = 5;
+
+std::multiset<void *> known(const test_heap *heap)
+{
+  std::multiset<void *> all;
+  heap_coroutines(
+      heap,
+      [](void *user, lua_State *block) {
+        static_cast<std::multiset<void *> *>(user)->insert(block);
+      },
+      &all);
+  return all;
+}
+
+/* As Lua does it: the coroutine, its stack, and something later. */
+void *make_coroutine(test_heap *heap, void **stack)
+{
+  void *made = heap_allocate(heap, nullptr, IS_COROUTINE, COROUTINE);
+  *stack = heap_allocate(heap, nullptr, 0, STACK);
+  return made;
+}
+
+TEST_P(Heap, KnowsACoroutineOnceItIsReady)
+{
+  test_heap *heap = heap_create(GetParam(), 0);
+  void *main = heap_allocate(heap, nullptr, IS_COROUTINE, MAIN);
+  void *one = heap_allocate(heap, nullptr, IS_COROUTINE, COROUTINE);
+  EXPECT_TRUE(known(heap).empty());
+  heap_learn(heap, one);
+  EXPECT_TRUE(known(heap).empty());
+  void *stack = heap_allocate(heap, nullptr, 0, STACK);
+  EXPECT_TRUE(known(heap).empty());
+  void *call = heap_allocate(heap, nullptr, 0, 64);
+  EXPECT_EQ(known(heap), std::multiset<void *>{one});
+  /* One whose stack could not be made is there when the next one comes. */
+  void *two = heap_allocate(heap, nullptr, IS_COROUTINE, COROUTINE);
+  void *three = heap_allocate(heap, nullptr, IS_COROUTINE, COROUTINE);
+  EXPECT_EQ(known(heap), (std::multiset<void *>{one, two}));
+  heap_allocate(heap, three, COROUTINE, 0);
+  heap_allocate(heap, one, COROUTINE, 0);
+  EXPECT_EQ(known(heap), std::multiset<void *>{two});
+  heap_allocate(heap, two, COROUTINE, 0);
+  EXPECT_TRUE(known(heap).empty());
+  heap_allocate(heap, stack, STACK, 0);
+  heap_allocate(heap, call, 64, 0);
+  heap_allocate(heap, main, MAIN, 0);
+  heap_destroy(heap);
+}
+
+TEST_P(Heap, KnowsAllCoroutinesThatAreThere)
+{
+  test_heap *heap = heap_create(GetParam(), 0);
+  std::mt19937 random(7);
+  std::map<void *, void *> there; /* with their stacks */
+  std::vector<void *> others;     /* of the same size */
+  std::vector<void *> made_ever;
+  void *main = heap_allocate(heap, nullptr, IS_COROUTINE, MAIN);
+  size_t wanted = 0;
+  for (int step = 0; step < 60000; step++) {
+    if (step % 6000 == 0) {
+      wanted = step % 12000 == 0 ? 3000 : 3; /* grows and shrinks */
+    }
+    void *stack = nullptr;
+    if (there.size() < wanted || random() % 4 == 0) {
+      void *made = make_coroutine(heap, &stack);
+      if (step == 0) {
+        heap_allocate(heap, stack, STACK, 0);
+        heap_allocate(heap, made, COROUTINE, 0);
+        made = heap_allocate(heap, nullptr, IS_COROUTINE, COROUTINE);
+        heap_learn(heap, made);
+        stack = heap_allocate(heap, nullptr, 0, STACK);
+      }
+      there[made] = stack;
+      made_ever.push_back(made);
+      others.push_back(heap_allocate(heap, nullptr, IS_OTHER, COROUTINE));
+    }
+    auto gone = there.lower_bound(made_ever[random() % made_ever.size()]);
+    gone = gone == there.end() ? there.begin() : gone;
+    if (there.size() > wanted && gone != there.end()) {
+      heap_allocate(heap, gone->second, STACK, 0);
+      heap_allocate(heap, gone->first, COROUTINE, 0);
+      there.erase(gone);
+    }
+    if (others.size() > 100) {
+      heap_allocate(heap, others.back(), COROUTINE, 0);
+      others.pop_back();
+    }
+    if (step % 997 == 0) {
+      std::multiset<void *> expected;
+      for (const auto &each : there) {
+        expected.insert(each.first);
+      }
+      ASSERT_EQ(known(heap), expected);
+    }
+  }
+  for (const auto &each : there) {
+    heap_allocate(heap, each.second, STACK, 0);
+    heap_allocate(heap, each.first, COROUTINE, 0);
+  }
+  EXPECT_TRUE(known(heap).empty());
+  for (void *other : others) {
+    heap_allocate(heap, other, COROUTINE, 0);
+  }
+  heap_allocate(heap, main, MAIN, 0);
+  heap_destroy(heap);
 }
 
 TEST(HeapOfPages, IsSmallWhileItHoldsLittle)

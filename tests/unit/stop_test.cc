@@ -552,6 +552,84 @@ TEST_F(Stop, PauseHoldsTheScript)
   EXPECT_EQ(returns("return 1"), "'1'");
 }
 
+/* ---- Coroutines that C functions of others resume ---- */
+
+/* It loops in one of a hundred, half of which others have made. */
+const char below[] = "over = false local others, co = {}, nil "
+                     "local function f() ready() while not over do end end "
+                     "for i = 1, 100 do others[i] = coroutine.create(f) end "
+                     "co = others[50] ";
+
+TEST_F(Stop, InterruptReachesWhatOthersResume)
+{
+  EXPECT_STATUS(
+      stopped(std::string(below) + "local ok, why = pcall(foreign_resume, co)"
+                                   "for i = 1, 1000 do end return why",
+              [&] { stop_interrupt(state_.get(), "enough", false, false); }),
+      BRIDGE_OK);
+  EXPECT_NE(show(results_.get()).find("script:1: enough"), std::string::npos);
+  /* The others have only a hook that goes away. */
+  EXPECT_EQ(returns("local n = 0 for i = 1, 9 do"
+                    "  n = n + coroutine.wrap(function() return i end)() end"
+                    " return n, debug.gethook()"),
+            "'45'");
+}
+
+TEST_F(Stop, LooksReachWhatOthersResume)
+{
+  Look look;
+  EXPECT_STATUS(
+      stopped(std::string(below) + "foreign_resume(co)",
+              [&] {
+                EXPECT_STATUS(stop_visit(state_.get(), look_at, &look, 60000),
+                              BRIDGE_OK);
+                ASSERT_STATUS(stop_pause(state_.get()), BRIDGE_OK);
+                EXPECT_STATUS(stop_visit(state_.get(), look_at, &look, 60000),
+                              BRIDGE_OK);
+                stop_unpause(state_.get());
+                EXPECT_STATUS(
+                    bridge_state_cancel(state_.get(), BRIDGE_STOP_DEFAULT, 0),
+                    BRIDGE_OK);
+              }),
+      BRIDGE_ECANCELLED);
+  EXPECT_TRUE(look.ran);
+  EXPECT_EQ(look.levels, 1);
+}
+
+TEST_F(Stop, KicksLeaveCoroutinesThatComeAndGoAlone)
+{
+  std::atomic<bool> over{false};
+  std::thread kicker([&] {
+    while (!over) {
+      Look look;
+      stop_visit(state_.get(), look_at, &look, 1);
+    }
+  });
+  for (int i = 0; i < 20; i++) {
+    EXPECT_EQ(returns("local sum, kept = 0, {} "
+                      "for i = 1, 3000 do"
+                      "  local co = coroutine.create(function() sum = sum + 1 "
+                      "    coroutine.yield() sum = sum + 1 end)"
+                      "  foreign_resume(co) kept[i % 50] = co"
+                      "  if i % 2 == 0 then foreign_resume(co) end "
+                      "end return sum"),
+              "'4500'");
+  }
+  over = true;
+  kicker.join();
+}
+
+TEST_F(Stop, ReachesTheCoroutinesOfCqueues)
+{
+  if (returns("return (pcall(require, 'cqueues'))") != "'true'") {
+    GTEST_SKIP() << "cqueues is not installed";
+  }
+  EXPECT_STATUS(cancelled("local queue = require 'cqueues'.new() "
+                          "queue:wrap(function() ready() while true do end end)"
+                          "while true do queue:loop() end"),
+                BRIDGE_ECANCELLED);
+}
+
 /* ---- Preemption ---- */
 
 /* What it computes must not depend on when it was made to yield. */
