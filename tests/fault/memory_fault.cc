@@ -701,7 +701,9 @@ public:
   {
     TRY(raises());
     TRY(fails("local x = = 1", BRIDGE_ESYNTAX));
-    TRY(fails("return { a = { b = { coroutine.create(print) } } }",
+    TRY(fails("local all = {} "
+              "for i = 1, 9 do all[i] = coroutine.create(print) end "
+              "return { a = { b = all } }",
               BRIDGE_ETYPE));
     return BRIDGE_OK;
   }
