@@ -211,6 +211,29 @@ queue:push(links)
 bridge.limits {}
 check.equal(queue:pop(0)[30].next.next ~= nil, true)
 
+-- What makes an object of an argument may take no longer than the worker's life.
+local place = os.tmpname()
+local folder, name = place:match("^(.*[/\\])([^/\\]+)$")
+local file = assert(io.open(place .. ".lua", "w"))
+file:write(([[
+  local Slow = { __bridge_module = "%s", __bridge_pack = function() return 1 end }
+  function Slow.__bridge_unpack()
+    local begin = os.clock()
+    while os.clock() - begin < 20 do end
+    return setmetatable({}, Slow)
+  end
+  require "bridge".register("%s", Slow)
+  return Slow
+]]):format(name, name))
+file:close()
+package.path = folder .. "?.lua;" .. package.path
+local Slow = require(name)
+none, text, code = bridge.worker({ "return 1", path = package.path, timeout = 0.1 }, setmetatable({}, Slow))
+check.equal(none, nil)
+check.equal(code, "ETIMEDOUT")
+os.remove(place)
+os.remove(place .. ".lua")
+
 -- Misuse.
 check.raises("bridge.register: a name expected", bridge.register, 5, {})
 check.raises("bridge.register: a name expected", bridge.register, "", {})

@@ -133,6 +133,21 @@ end
 check.raises("argument 1: a userdata", near.next, near, io.stdout)
 check.raises("only inside a worker", bridge.yield)
 check.raises("only inside a worker", bridge.on_exit, print)
+
+-- One of them that uses up the worker's time leaves the others theirs.
+do
+  local q = bridge.queue()
+  local w = assert(bridge.worker({ [[
+    local inner, q = require "bridge", ...
+    inner.on_exit(function(reason) q:push("first " .. reason) end)
+    inner.on_exit(function() while true do end end)
+    inner.on_exit(function(reason) q:push("last " .. reason) end)
+    return 5
+  ]], timeout = 0.1, name = "at its end" }, q))
+  check.equal(w:join(30), 5)
+  check.equal(q:pop(0), "last done")
+  check.equal(q:pop(0), "first done")
+end
 check.failed("ETIMEDOUT", near:next_timeout(0.01))
 
 -- What is done at the end.

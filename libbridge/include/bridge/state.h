@@ -339,7 +339,8 @@ BRIDGE_API bridge_status bridge_state_load(bridge_state *state,
  * @param[out] error  more about a failure, upon which nothing is pushed; may be
  *                    NULL
  * @return BRIDGE_OK; BRIDGE_ETYPE if a value has no place in Lua;
- *         BRIDGE_EOVERFLOW; BRIDGE_ENOMEM
+ *         BRIDGE_EOVERFLOW; BRIDGE_ENOMEM; BRIDGE_ETIMEDOUT and BRIDGE_ECANCELLED
+ *         as a run, for what makes objects
  *
  * @threadsafety The owner's thread.
  */

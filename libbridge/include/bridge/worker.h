@@ -118,7 +118,8 @@ BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ESYNTAX;
  *         BRIDGE_ENOTFOUND (no such file or library); BRIDGE_ETYPE (an argument
  *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ETIMEDOUT if to
- *         compile it takes longer than its life may; BRIDGE_ESYSTEM, also if
+ *         compile it, or to make objects of the arguments, takes longer than its
+ *         life may; BRIDGE_ESYSTEM, also if
  *         the system refuses the priority or the processors; BRIDGE_EUNSUPPORTED
  *
  * @threadsafety Any thread.

@@ -3,6 +3,7 @@
 #include "lua/state.h"
 
 #include "message/error.h"
+#include "message/message.h"
 
 /* Whether the caller may ask; `*error` is NULL then. */
 static bridge_status check(bridge_state *state,
@@ -21,6 +22,24 @@ static bridge_status check(bridge_state *state,
   return bridge__hold_mine(&state->hold) ? BRIDGE_OK : BRIDGE_EINVAL;
 }
 
+/* What limits what follows: the run that begins here, or within one, from a C
+   function of its script, time of its own. */
+static bridge__leash *begin(bridge_state *state, bridge__leash *own)
+{
+  if (bridge__state_begin_run(state)) {
+    return &state->leash;
+  }
+  bridge__leash_init(own, NULL, &state->run);
+  return own;
+}
+
+static void end(bridge_state *state, const bridge__leash *leash)
+{
+  if (leash == &state->leash) {
+    bridge__state_end_run(state);
+  }
+}
+
 bridge_status bridge_state_load(bridge_state *state,
                                 struct lua_State *lua,
                                 const char *source,
@@ -36,14 +55,11 @@ bridge_status bridge_state_load(bridge_state *state,
     return BRIDGE_EINVAL;
   }
   const bridge__chunk_text chunk = {source, size, name};
-  if (bridge__state_begin_run(state)) {
-    status = bridge__state_load_on(state, &state->leash, lua, &chunk, error);
-    bridge__state_end_run(state);
-    return status;
-  }
-  bridge__leash leash; /* as in resume_held() */
-  bridge__leash_init(&leash, NULL, &state->run);
-  return bridge__state_load_on(state, &leash, lua, &chunk, error);
+  bridge__leash own;
+  bridge__leash *leash = begin(state, &own);
+  status = bridge__state_load_on(state, leash, lua, &chunk, error);
+  end(state, leash);
+  return status;
 }
 
 bridge_status bridge_state_push(bridge_state *state,
@@ -57,8 +73,14 @@ bridge_status bridge_state_push(bridge_state *state,
   if (status == BRIDGE_OK && message == NULL) {
     status = BRIDGE_EINVAL;
   }
-  if (status == BRIDGE_OK) {
+  if (status == BRIDGE_OK && !message->objects) {
     status = bridge__state_unpack(state, lua, message, &pushed, error);
+  } else if (status == BRIDGE_OK) {
+    bridge__leash own;
+    bridge__leash *leash = begin(state, &own);
+    status =
+        bridge__state_unpack_on(state, leash, lua, message, &pushed, error);
+    end(state, leash);
   }
   if (count != NULL) {
     *count = pushed;
@@ -148,15 +170,11 @@ static bridge_status resume_held(bridge_state *state,
   if (status != BRIDGE_OK) {
     return status;
   }
-  if (bridge__state_begin_run(state)) {
-    status = resume(state, &state->leash, L, wanted, error);
-    bridge__state_end_run(state);
-    return status;
-  }
-  /* Within a run, from a C function of its script: time of its own, too. */
-  bridge__leash leash;
-  bridge__leash_init(&leash, NULL, &state->run);
-  return resume(state, &leash, L, wanted, error);
+  bridge__leash own;
+  bridge__leash *leash = begin(state, &own);
+  status = resume(state, leash, L, wanted, error);
+  end(state, leash);
+  return status;
 }
 
 bridge_status bridge_state_resume(bridge_state *state,

@@ -368,35 +368,40 @@ static bridge_status resume(bridge_state *state,
 typedef struct handing {
   bridge_state *state;
   lua_State *L;
-  const run *r;
-  int *arguments;
+  const bridge_message *message;
+  int *count;
+  bridge_error **error;
   bridge_status status;
 } handing;
 
 static void hand(void *user)
 {
   handing *job = user;
-  job->status = bridge__state_unpack(job->state, job->L, *job->r->arguments,
-                                     job->arguments, job->r->error);
+  job->status = bridge__state_unpack(job->state, job->L, job->message,
+                                     job->count, job->error);
 }
 
-/* The arguments onto the stack.  To make objects of them is up to the script, so
-   that it can be stopped. */
-static bridge_status hand_arguments(bridge_state *state,
-                                    lua_State *L,
-                                    const run *r,
-                                    int *arguments)
+/* To make objects of values is up to the script. */
+bridge_status bridge__state_unpack_on(bridge_state *state,
+                                      bridge__leash *leash,
+                                      lua_State *L,
+                                      const bridge_message *message,
+                                      int *count,
+                                      bridge_error **error)
 {
-  handing job = {state, L, r, arguments, BRIDGE_OK};
-  if (!(*r->arguments)->objects) {
+  handing job = {state, L, message, count, error, BRIDGE_OK};
+  if (!message->objects) {
     hand(&job);
     return job.status;
   }
+  int top = lua_gettop(L);
   bridge__resumed handed =
-      bridge__guard_call(&state->guard, &state->leash, state->main, hand, &job);
-  return handed.ended == BRIDGE__ENDED
-             ? job.status
-             : give_stopped(state, handed.status, r->error);
+      bridge__guard_call(&state->guard, leash, state->main, hand, &job);
+  if (handed.ended == BRIDGE__ENDED) {
+    return job.status;
+  }
+  lua_settop(L, top);
+  return give_stopped(state, handed.status, error);
 }
 
 /* ---- Chunks that may take long to compile ---- */
@@ -451,7 +456,8 @@ static bridge_status prepare(bridge_state *state,
   if (status != BRIDGE_OK || r->arguments == NULL || *r->arguments == NULL) {
     return status;
   }
-  status = hand_arguments(state, L, r, arguments);
+  status = bridge__state_unpack_on(state, &state->leash, L, *r->arguments,
+                                   arguments, r->error);
   if (status == BRIDGE_OK) {
     bridge_message_release(*r->arguments);
     *r->arguments = NULL;

@@ -114,5 +114,12 @@ bridge_status bridge__state_unpack(bridge_state *state,
                                    const bridge_message *message,
                                    int *count,
                                    bridge_error **error);
+/* The same in a slice, as bridge__state_load_on. */
+bridge_status bridge__state_unpack_on(bridge_state *state,
+                                      bridge__leash *leash,
+                                      lua_State *L,
+                                      const bridge_message *message,
+                                      int *count,
+                                      bridge_error **error);
 
 #endif

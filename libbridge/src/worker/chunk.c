@@ -206,7 +206,10 @@ bridge_status bridge__worker_load(bridge_worker *worker,
   lua_State *L = driver->main->L;
   int count = 0;
   if (arguments != NULL) {
-    status = bridge__state_unpack(worker->state, L, arguments, &count, error);
+    bridge__leash leash; /* as in load_text() */
+    bridge__leash_init(&leash, NULL, &options->life);
+    status = bridge__state_unpack_on(worker->state, &leash, L, arguments,
+                                     &count, error);
   }
   if (status != BRIDGE_OK) {
     return status;

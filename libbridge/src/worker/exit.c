@@ -136,7 +136,8 @@ static bool run_next(bridge_worker *worker)
   static const bridge_limits budget = {.timeout_ms = 500};
   bool stopped = worker->outcome == BRIDGE_ECANCELLED ||
                  worker->outcome == BRIDGE_ETIMEDOUT ||
-                 bridge__worker_interrupted(worker);
+                 bridge__worker_interrupted(worker) ||
+                 bridge__leash_due(&worker->life, NULL) != BRIDGE__DUE_NOT;
   bridge__leash leash;
   bridge__leash_init(&leash, stopped ? NULL : &worker->life,
                      stopped ? &budget : NULL);
