@@ -66,6 +66,7 @@ struct bridge__guard {
   int close_depth;    /* coroutine.close within __close within ... */
   bool unwinding;     /* the hook has yielded: each resume hands it on */
   bool thrown;        /* a stop was raised since the slice began */
+  bool kills;         /* a coroutine may have been killed at some time */
   bool user_hooks;    /* the script has set a hook at some time */
   bridge_error *seen; /* of the last stop: why, and where */
   bridge_state *state;

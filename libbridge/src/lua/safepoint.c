@@ -55,9 +55,16 @@ bool bridge__guard_is_hook(lua_Hook hook)
   return hook == bridge__guard_hook || hook == hook_of_killed;
 }
 
+static void mark_killed(lua_State *L)
+{
+  bridge__guard_of(L)->kills = true;
+  lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+}
+
 bool bridge__guard_killed(lua_State *L)
 {
-  return lua_gethook(L) == hook_of_killed && lua_status(L) != LUA_OK;
+  return bridge__guard_of(L)->kills && lua_gethook(L) == hook_of_killed &&
+         lua_status(L) != LUA_OK;
 }
 
 /* The script's own events stay on; the hook hands them on. */
@@ -93,7 +100,7 @@ int bridge__guard_throw(lua_State *L)
 {
   bridge__guard *guard = bridge__guard_of(L);
   guard->thrown = true;
-  lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+  mark_killed(L);
   lua_pushliteral(L, "not enough memory");
   return lua_error(L);
 }
@@ -108,7 +115,7 @@ int bridge__guard_abandon(lua_State *L, lua_KFunction finish)
   }
   guard->thrown = true;
   guard->unwinding = true;
-  lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+  mark_killed(L);
   return lua_yieldk(L, 0, 0, finish);
 }
 
@@ -234,7 +241,7 @@ static void interrupt(bridge__guard *guard, lua_State *L)
     return;
   }
   if (careful) {
-    lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
+    mark_killed(L);
   }
   luaL_where(L, 0);
   lua_pushstring(L, text);
