@@ -122,6 +122,9 @@ static bool push_plain(call *self, PyObject *object)
 static bool push_all_plain(call *self)
 {
   self->text_count = 0;
+  if (self->self->measured && self->count > 0) {
+    return false;
+  }
   if (self->count > ROOM &&
       !lua_checkstack(self->lua, self->count + TEXTS_MAX + 2)) {
     return false;
@@ -306,7 +309,7 @@ static bridge_status sort_results(call *self)
     return BRIDGE_OK;
   }
   bool functions = false;
-  bool others = false;
+  bool others = self->self->measured && self->results > 0;
   for (int i = 1; i <= self->results; i++) {
     int type = lua_type(self->lua, i);
     bool plain = type <= LUA_TSTRING && type != LUA_TLIGHTUSERDATA;
@@ -316,6 +319,9 @@ static bridge_status sort_results(call *self)
   bridge_status status = BRIDGE_OK;
   if (functions) {
     status = refer_all(self);
+  }
+  if (functions && self->results == 1) {
+    return status; /* there is nothing else */
   }
   return status == BRIDGE_OK && others ? pack_results(self) : status;
 }
@@ -487,15 +493,29 @@ static PyObject *finish(call *self)
   return result;
 }
 
+/* Takes as long as a call may. */
+static bridge_status load(call *self, bridge_error **error)
+{
+  bridge_state *state = self->self->state;
+  const chunk *what = self->chunk;
+  if (self->limits != NULL) {
+    bridge_state_set_limits(state, self->limits);
+  }
+  bridge_status status = bridge_state_load(
+      state, self->lua, PyBytes_AS_STRING(what->source),
+      (size_t)PyBytes_GET_SIZE(what->source), what->name, error);
+  if (self->limits != NULL) {
+    bridge_state_set_limits(state, NULL);
+  }
+  return status;
+}
+
 /* Compiling may collect garbage. */
 static bool push_chunk(call *self)
 {
-  const chunk *what = self->chunk;
   bridge_error *error = NULL;
   bridge_status status = BRIDGE_OK;
-  Py_BEGIN_ALLOW_THREADS status = bridge_state_load(
-      self->self->state, self->lua, PyBytes_AS_STRING(what->source),
-      (size_t)PyBytes_GET_SIZE(what->source), what->name, &error);
+  Py_BEGIN_ALLOW_THREADS status = load(self, &error);
   Py_END_ALLOW_THREADS if (status != BRIDGE_OK)
   {
     bridge__py_raise_error(status, error, NULL);

@@ -72,6 +72,8 @@ bridge_status bridge__py_state_create(bridge__py_state **out,
   }
   self->owners = 1;
   self->release_gil = release_gil;
+  self->measured = options->sandbox || options->message_limit > 0 ||
+                   options->value_limit > 0 || options->depth_limit > 0;
   self->limits = options->run;
   *out = self;
   return BRIDGE_OK;

@@ -25,6 +25,7 @@ struct bridge__py_state {
   size_t users;                  /* calls that run, or wait for their turn */
   bool closed;                   /* no further call begins */
   bool release_gil;              /* while Lua runs */
+  bool measured;                 /* values have limits: all go as messages */
   bridge__py_reference *dropped; /* of functions that went during a call */
 };
 

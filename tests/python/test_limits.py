@@ -87,6 +87,39 @@ def test_packing_a_result_is_limited():
         assert state.run("return {1}") == [1]
 
 
+def test_compiling_is_limited():
+    names = ",".join(f"l{i}" for i in range(190))
+    source = f"function f() local {names} " * 185 + "x=y " * 1_000_000 + "end " * 185
+    with bridge.State() as state:
+        with pytest.raises(bridge.Timeout):
+            state.run(source, timeout=0.02)
+        assert state.run("return 1") == 1
+    with bridge.State(sandbox=True, timeout=0.02) as state:
+        with pytest.raises(bridge.Timeout):
+            state.run(source)
+
+
+def test_values_of_a_state_are_limited():
+    long = 2 << 20
+    with bridge.State(sandbox=True) as state:
+        with pytest.raises(bridge.LimitError):
+            state.run("return ('x'):rep(...)", long)
+        with pytest.raises(bridge.LimitError):
+            state.run("return #...", "x" * long)
+        assert state.run("return ('x'):rep(...)", 5) == "xxxxx"
+        assert state.run("local f, t = ... return f, t, nil", 1.5, None) == (1.5, None, None)
+        double = state.run("return function(x) return 2 * x end")
+        assert double(4) == 8
+        assert state.run("local f, x = ... return f(x), f", double, 3)[0] == 6
+    for limits in ({"message_limit": 1000}, {"value_limit": 3}):
+        with bridge.State(**limits) as state:
+            with pytest.raises(bridge.LimitError):
+                state.run("return 1, 2, ('x'):rep(1000), 4, 5, 6")
+            with pytest.raises(bridge.LimitError):
+                state.run("return 1", 1, 2, "x" * 1000, 4, 5, 6)
+            assert state.run("return 1, 2, 'x'") == (1, 2, "x")
+
+
 @pytest.mark.parametrize("name", ["timeout", "cpu"])
 def test_wrong_limits_name_themselves(name):
     for wrong in (0, -1, float("nan")):
