@@ -11,7 +11,10 @@ extern "C" {
 }
 
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 namespace
@@ -878,6 +881,116 @@ TEST_F(Values, NeverTakeObjectsFromOutside)
     EXPECT_EQ(BRIDGE_ECORRUPT,
               bridge_message_from_bytes(&message, bytes, strlen(bytes)));
   }
+}
+
+/* ---- Classes that loop: at each place where they have a say ---- */
+
+const char looping_pack[] =
+    "Loop = { __bridge_name = 'loop' }\n"
+    "Loop.__bridge_pack = function() while true do end end\n"
+    "Loop.__bridge_unpack = function() while true do end end\n"
+    "require 'bridge'.register('loop', Loop)\n"
+    "loop = setmetatable({}, Loop)\n";
+
+class Looping : public Values
+{
+protected:
+  void SetUp() override
+  {
+    Values::SetUp();
+    bridge_state_options options;
+    bridge_state_options_init(&options);
+    options.run.timeout_ms = 200;
+    ASSERT_EQ(BRIDGE_OK, bridge_state_create(&short_, &options, nullptr));
+    ASSERT_EQ(BRIDGE_OK, Run(short_, looping_pack, nullptr, nullptr).status);
+  }
+
+  void TearDown() override
+  {
+    EXPECT_EQ(BRIDGE_OK, Run(short_, "return 1", nullptr, nullptr).status);
+    bridge_state_release(short_);
+    Values::TearDown();
+  }
+
+  /* One that is a loop only where it arrives. */
+  bridge_message *Object(const std::string &fields = "")
+  {
+    return Make("return setmetatable({}, { __bridge_name = 'loop', " + fields +
+                "__bridge_pack = function() return 1 end })");
+  }
+
+  bridge_state *short_ = nullptr;
+};
+
+TEST_F(Looping, ResultsArgumentsAndErrorsAreStopped)
+{
+  bridge_message *results = nullptr;
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            Run(short_, "return 1, loop", nullptr, &results).status);
+  EXPECT_EQ(nullptr, results);
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            Run(short_, "error(loop)", nullptr, nullptr).status);
+  bridge_message *arguments = Object();
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            Run(short_, "return", &arguments, nullptr).status);
+  EXPECT_NE(nullptr, arguments);
+  bridge_message_release(arguments);
+}
+
+TEST_F(Looping, WhatAHostPacksAndPushesIsStopped)
+{
+  lua_State *L = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_state_enter(short_, -1, &L));
+  lua_getglobal(L, "loop");
+  bridge_message *message = nullptr;
+  ASSERT_EQ(BRIDGE_OK, bridge_message_create(&message, 0));
+  ASSERT_EQ(BRIDGE_OK, bridge_message_write_integer(message, 5));
+  size_t size = bridge_message_size(message);
+  bridge_error *error = nullptr;
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            bridge_state_pack(short_, L, 1, 1, message, &error));
+  EXPECT_EQ(BRIDGE_ETIMEDOUT, bridge_error_status(error));
+  EXPECT_EQ(size, bridge_message_size(message));
+  EXPECT_EQ(1, lua_gettop(L));
+  bridge_error_release(error);
+  bridge_message_release(message);
+  message = Object();
+  int count = -1;
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            bridge_state_push(short_, L, message, &count, &error));
+  EXPECT_EQ(0, count);
+  EXPECT_EQ(1, lua_gettop(L));
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            bridge_state_push(short_, L, message, nullptr, nullptr));
+  bridge_error_release(error);
+  bridge_message_release(message);
+  lua_settop(L, 0);
+  bridge_state_leave(short_);
+}
+
+/* Whoever makes the worker would wait for ever. */
+TEST_F(Looping, ArgumentsOfAWorkerAreStopped)
+{
+  std::string folder = ::testing::TempDir();
+  std::string path = folder + "/bridge_loops.lua";
+  std::ofstream(path) << looping_pack << "return Loop\n";
+  setenv("LUA_PATH", (folder + "/?.lua").c_str(), 1);
+  bridge_worker_options options;
+  bridge_worker_options_init(&options);
+  options.source = "return 1";
+  options.life.timeout_ms = 200;
+  bridge_message *arguments = Object("__bridge_module = 'bridge_loops', ");
+  bridge_worker *worker = nullptr;
+  bridge_error *error = nullptr;
+  EXPECT_EQ(BRIDGE_ETIMEDOUT,
+            bridge_worker_create(&worker, &options, &arguments, &error))
+      << bridge_error_text(error, nullptr);
+  EXPECT_EQ(nullptr, worker);
+  EXPECT_NE(nullptr, arguments);
+  unsetenv("LUA_PATH");
+  std::remove(path.c_str());
+  bridge_error_release(error);
+  bridge_message_release(arguments);
 }
 
 /* ---- Limits ---- */

@@ -360,7 +360,8 @@ BRIDGE_API bridge_status bridge_state_push(bridge_state *state,
  * @param message     as it was if the call fails
  * @param[out] error  more about a failure; may be NULL
  * @return BRIDGE_OK; BRIDGE_ETYPE if a value cannot cross; BRIDGE_ELIMIT;
- *         BRIDGE_ENOMEM; BRIDGE_EINVAL also if there are not so many values
+ *         BRIDGE_ENOMEM; BRIDGE_EINVAL also if there are not so many values;
+ *         BRIDGE_ETIMEDOUT and BRIDGE_ECANCELLED as a run, for what packs objects
  *
  * @threadsafety The owner's thread.
  */
@@ -379,7 +380,9 @@ BRIDGE_API bridge_status bridge_state_pack(bridge_state *state,
  * @param code        what lua_resume returned; LUA_YIELD is a failure, too, where
  *                    nobody resumes it again
  * @param[out] error  all there is to know; may be NULL
- * @return BRIDGE_ESCRIPT; BRIDGE_ENOMEM; BRIDGE_EINVAL also if @p code is LUA_OK
+ * @return BRIDGE_ESCRIPT; BRIDGE_ENOMEM; BRIDGE_EINVAL also if @p code is LUA_OK;
+ *         BRIDGE_ETIMEDOUT and BRIDGE_ECANCELLED as a run, if to read the error
+ *         takes longer than that may
  *
  * @threadsafety The owner's thread.
  */

@@ -84,21 +84,6 @@ static void read_frames(lua_State *L, int index, bridge_error *error)
   lua_pop(L, 1);
 }
 
-static void read_value(lua_State *L, int index, bridge_error *error)
-{
-  bridge_message *value = NULL;
-  if (raw_field(L, index, "value") != LUA_TNIL &&
-      bridge_message_create(&value, 0) == BRIDGE_OK) {
-    if (bridge__pack(L, lua_gettop(L), 1, value) == BRIDGE_OK) {
-      bridge__error_set_value(error, &value);
-    } else {
-      lua_pop(L, 1);
-    }
-    bridge_message_release(value);
-  }
-  lua_pop(L, 1);
-}
-
 static bool is_error(lua_State *L, int index)
 {
   if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) {
@@ -108,6 +93,22 @@ static bool is_error(lua_State *L, int index)
   bool same = lua_rawequal(L, -1, -2);
   lua_pop(L, 2);
   return same;
+}
+
+/* Not the error that it came from: that is its cause, which crosses once. */
+static void read_value(lua_State *L, int index, bridge_error *error)
+{
+  bridge_message *value = NULL;
+  if (raw_field(L, index, "value") != LUA_TNIL && !is_error(L, -1) &&
+      bridge_message_create(&value, 0) == BRIDGE_OK) {
+    if (bridge__pack(L, lua_gettop(L), 1, value) == BRIDGE_OK) {
+      bridge__error_set_value(error, &value);
+    } else {
+      lua_pop(L, 1);
+    }
+    bridge_message_release(value);
+  }
+  lua_pop(L, 1);
 }
 
 /* May raise for lack of memory: each error belongs to one that has an owner. */

@@ -87,11 +87,28 @@ static void set_text(lua_State *L, const char *name, const char *text)
   }
 }
 
+static void push_cause(lua_State *L, const bridge_error *error, int depth);
+
+/* If the script raised the table that a failed call gave it, that is the value. */
+static void add_cause(lua_State *L, const bridge_error *error, int depth)
+{
+  const bridge_error *cause = bridge_error_cause(error);
+  if (cause == NULL || depth > CAUSES_MAX) {
+    return;
+  }
+  push_cause(L, cause, depth);
+  if (bridge_error_value(error) == NULL &&
+      bridge_error_status(error) == BRIDGE_ESCRIPT) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "value");
+  }
+  lua_setfield(L, -2, "cause");
+}
+
 static void push_cause(lua_State *L, const bridge_error *error, int depth)
 {
   size_t size = 0;
   const char *text = bridge_error_text(error, &size);
-  const bridge_error *cause = bridge_error_cause(error);
   luaL_checkstack(L, 10, NULL);
   lua_createtable(L, 0, 8);
   lua_pushlstring(L, text, size);
@@ -103,10 +120,7 @@ static void push_cause(lua_State *L, const bridge_error *error, int depth)
   set_text(L, "worker", bridge_error_worker(error));
   add_frames(L, error);
   add_value(L, error);
-  if (cause != NULL && depth < CAUSES_MAX) {
-    push_cause(L, cause, depth + 1);
-    lua_setfield(L, -2, "cause");
-  }
+  add_cause(L, error, depth + 1);
   luaL_getmetatable(L, BRIDGE__ERROR);
   bridge__bind(L);
 }
@@ -178,10 +192,7 @@ static int describe(lua_State *L)
   lua_setfield(L, -2, "caller");
   add_frames(L, made->error);
   add_value(L, made->error);
-  if (bridge_error_cause(made->error) != NULL) {
-    push_cause(L, bridge_error_cause(made->error), 0);
-    lua_setfield(L, -2, "cause");
-  }
+  add_cause(L, made->error, 0);
   luaL_getmetatable(L, BRIDGE__ERROR);
   bridge__bind(L);
   return 3;

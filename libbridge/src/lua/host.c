@@ -88,6 +88,37 @@ bridge_status bridge_state_push(bridge_state *state,
   return status;
 }
 
+typedef struct packing {
+  bridge_state *state;
+  lua_State *L;
+  int first;
+  int count;
+  bridge_message *message;
+  bridge_error *error;
+  bridge_status status;
+} packing;
+
+static void pack(void *user)
+{
+  packing *job = user;
+  job->status = bridge__state_pack(job->state, job->L, job->first, job->count,
+                                   job->message, &job->error);
+}
+
+/* What an object is packed as is up to the script. */
+static bridge_status pack_on(bridge__leash *leash, packing *job)
+{
+  bridge__guard *guard = &job->state->guard;
+  bridge__resumed done =
+      bridge__guard_call(guard, leash, job->state->main, pack, job);
+  if (done.ended == BRIDGE__ENDED) {
+    return job->status;
+  }
+  bridge_error_release(job->error);
+  job->error = bridge__guard_take_stop(guard);
+  return done.status;
+}
+
 bridge_status bridge_state_pack(bridge_state *state,
                                 struct lua_State *lua,
                                 int first,
@@ -103,7 +134,22 @@ bridge_status bridge_state_pack(bridge_state *state,
   if (message == NULL || first < 1 || count < 0 || first - 1 > top - count) {
     return BRIDGE_EINVAL;
   }
-  return bridge__state_pack(state, lua, first, count, message, error);
+  size_t size = bridge_message_size(message);
+  packing job = {.state = state,
+                 .L = lua,
+                 .first = first,
+                 .count = count,
+                 .message = message};
+  bridge__leash own;
+  bridge__leash *leash = begin(state, &own);
+  status = pack_on(leash, &job);
+  end(state, leash);
+  if (status == BRIDGE_OK) {
+    return BRIDGE_OK;
+  }
+  lua_settop(lua, top);
+  bridge_message_truncate(message, size);
+  return bridge__error_give(error, job.error, status);
 }
 
 bridge_status bridge_state_failure(bridge_state *state,
@@ -118,10 +164,14 @@ bridge_status bridge_state_failure(bridge_state *state,
   if (code == LUA_OK) {
     return BRIDGE_EINVAL;
   }
-  status = code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
-  return bridge__error_give(
-      error, error == NULL ? NULL : bridge__state_error(state, lua, code),
-      status);
+  if (error == NULL) {
+    return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
+  }
+  bridge__leash own;
+  bridge__leash *leash = begin(state, &own);
+  status = bridge__state_fail(state, leash, lua, code, error);
+  end(state, leash);
+  return status;
 }
 
 /* ---- Coroutines ---- */
@@ -150,8 +200,10 @@ static bridge_status resume(bridge_state *state,
   if (resumed.code == LUA_OK || resumed.code == LUA_YIELD) {
     return BRIDGE_OK;
   }
-  bridge_state_failure(state, L, resumed.code, error);
-  return bridge__state_failure_of(state, resumed.code);
+  if (error == NULL) {
+    return bridge__state_failure_of(state, resumed.code);
+  }
+  return bridge__state_fail(state, leash, L, resumed.code, error);
 }
 
 static bridge_status resume_held(bridge_state *state,

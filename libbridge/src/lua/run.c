@@ -344,6 +344,37 @@ static bridge_status take_guarded(bridge_state *state,
   return give_stopped(state, taken.status, r->error);
 }
 
+typedef struct failing {
+  bridge_state *state;
+  lua_State *L;
+  int code;
+  bridge_error *error;
+} failing;
+
+static void fail(void *user)
+{
+  failing *job = user;
+  job->error = bridge__state_error(job->state, job->L, job->code);
+}
+
+bridge_status bridge__state_fail(bridge_state *state,
+                                 bridge__leash *leash,
+                                 lua_State *L,
+                                 int code,
+                                 bridge_error **error)
+{
+  bridge_status status = bridge__state_failure_of(state, code);
+  failing job = {state, L, code, NULL};
+  bridge__resumed failed =
+      bridge__guard_call(&state->guard, leash, state->main, fail, &job);
+  if (failed.ended == BRIDGE__ENDED) {
+    bridge__error_give(error, job.error, status);
+    return status; /* its own may be another one */
+  }
+  bridge_error_release(job.error);
+  return give_stop(state, failed.status, error);
+}
+
 static bridge_status resume(bridge_state *state,
                             lua_State *L,
                             int arguments,
@@ -357,12 +388,10 @@ static bridge_status resume(bridge_state *state,
   if (resumed.code == LUA_OK) {
     return take_guarded(state, L, resumed.results, r);
   }
-  bridge_status status = bridge__state_failure_of(state, resumed.code);
-  bridge__error_give(
-      r->error,
-      r->error == NULL ? NULL : bridge__state_error(state, L, resumed.code),
-      status);
-  return status;
+  if (r->error == NULL) {
+    return bridge__state_failure_of(state, resumed.code);
+  }
+  return bridge__state_fail(state, &state->leash, L, resumed.code, r->error);
 }
 
 typedef struct handing {

@@ -90,6 +90,13 @@ void bridge__state_drop_thread(bridge_state *state,
 /* The error of a coroutine that lua_resume left with `code`: status, value,
    text, traceback, frames. */
 bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code);
+/* The same on a leash, since what was raised may run script code to be read: the
+   status, and the error for the caller, who may not want it. */
+bridge_status bridge__state_fail(bridge_state *state,
+                                 bridge__leash *leash,
+                                 lua_State *L,
+                                 int code,
+                                 bridge_error **error);
 
 /* An error of that status and text, with the traceback and the frames of a coroutine
    as it is now; NULL for lack of memory. */

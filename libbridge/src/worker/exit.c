@@ -79,6 +79,37 @@ static int prepare(lua_State *L)
   return 0;
 }
 
+typedef struct preparation {
+  preparing *job;
+  lua_State *main;
+  bool whole;
+} preparation;
+
+static void prepare_protected(void *user)
+{
+  preparation *all = user;
+  lua_State *main = all->main;
+  lua_pushcfunction(main, prepare);
+  lua_pushlightuserdata(main, all->job);
+  all->whole = lua_pcall(main, 1, 0, 0) == LUA_OK;
+}
+
+/* On the leash, since the value of the error may have to be made by the script. */
+static bool prepare_guarded(bridge_worker *worker,
+                            bridge__leash *leash,
+                            preparing *job)
+{
+  bridge_state *state = worker->state;
+  preparation all = {job, state->main, false};
+  bridge__resumed done = bridge__guard_call(&state->guard, leash, state->main,
+                                            prepare_protected, &all);
+  if (done.ended == BRIDGE__ENDED) {
+    return all.whole;
+  }
+  bridge_error_release(bridge__guard_take_stop(&state->guard));
+  return false;
+}
+
 static void report(bridge_worker *worker,
                    bridge_status status,
                    bridge_error *error)
@@ -98,11 +129,7 @@ static bool run_last(bridge_worker *worker, bridge__leash *leash)
     return false;
   }
   bool whole = lua_checkstack(state->main, 4) && lua_checkstack(job.L, 4);
-  if (whole) {
-    lua_pushcfunction(state->main, prepare);
-    lua_pushlightuserdata(state->main, &job);
-    whole = lua_pcall(state->main, 1, 0, 0) == LUA_OK;
-  }
+  whole = whole && prepare_guarded(worker, leash, &job);
   if (!whole) {
     lua_settop(state->main, 0);
     report(worker, BRIDGE_ENOMEM, NULL);
@@ -112,8 +139,10 @@ static bool run_last(bridge_worker *worker, bridge__leash *leash)
     if (done.ended != BRIDGE__ENDED) {
       report(worker, done.status, bridge__guard_take_stop(&state->guard));
     } else if (done.code != LUA_OK) {
-      report(worker, BRIDGE_ESCRIPT,
-             bridge__state_error(state, job.L, done.code));
+      bridge_error *error = NULL;
+      bridge_status status =
+          bridge__state_fail(state, leash, job.L, done.code, &error);
+      report(worker, status, error);
     }
   }
   bridge__state_drop_thread(state, leash, job.L, anchor);
