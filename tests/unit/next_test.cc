@@ -190,6 +190,18 @@ TEST(Next, LosesNothingOfAHostsWorkerEither)
   time_out(BRIDGE_DRIVE_HOST);
 }
 
+TEST(Next, GivesTheChunkTheValuesOfOneWhoGaveUpBeforeItWasResumed)
+{
+  Owned<bridge_worker> worker = start("local bridge = require 'bridge'\n"
+                                      "local x = bridge.yield(1)\n"
+                                      "bridge.yield(x)");
+  EXPECT_EQ(next(worker.get()), "1");
+  EXPECT_STATUS(bridge_worker_pause(worker.get()), BRIDGE_OK);
+  EXPECT_EQ(next(worker.get(), message("x"), 0), "BRIDGE_ETIMEDOUT");
+  EXPECT_STATUS(bridge_worker_resume(worker.get()), BRIDGE_OK);
+  EXPECT_EQ(next(worker.get(), message("too late")), "'x'");
+}
+
 TEST(Next, LosesNothingWhateverTheTimeout)
 {
   Owned<bridge_worker> worker = start("local bridge = require 'bridge'\n"

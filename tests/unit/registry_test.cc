@@ -278,9 +278,40 @@ TEST(Registry, CountsRequestsThatFoundNoRoom)
   request = message("x");
   EXPECT_STATUS(bridge_worker_send(made, &request, 0), BRIDGE_EFULL);
   EXPECT_STATUS(bridge_worker_send(made, &request, 0), BRIDGE_EFULL);
+  EXPECT_STATUS(bridge_worker_send(made, &request, 1), BRIDGE_ETIMEDOUT);
+  EXPECT_EQ(look(made).dropped, 1u) << "one request, however often it is tried";
+  bridge_message_release(request);
+  request = message("x");
+  EXPECT_STATUS(bridge_worker_send(made, &request, 1), BRIDGE_ETIMEDOUT);
   bridge_message_release(request);
   EXPECT_EQ(look(made).dropped, 2u);
   push(gate.get());
+  EXPECT_STATUS(bridge_worker_close(made, kSoon), BRIDGE_OK);
+}
+
+TEST(Registry, ARequestThatGetsInAtLastIsNoneThatFoundNoRoom)
+{
+  Owned<bridge_queue> answers = queue();
+  bridge_worker_options options;
+  bridge_worker_options_init(&options);
+  options.source = "return require 'bridge'.serve{ x = function() end }";
+  options.inbox_items = 1;
+  options.drive = BRIDGE_DRIVE_HOST;
+  bridge_worker *made = nullptr;
+  ASSERT_STATUS(bridge_worker_create(&made, &options, nullptr, nullptr),
+                BRIDGE_OK);
+  Owned<bridge_worker> worker(made);
+  bridge_message *first = message("x");
+  EXPECT_STATUS(bridge_worker_send(made, &first, 0), BRIDGE_OK);
+  bridge_message *request = message("x");
+  EXPECT_STATUS(bridge_worker_request(made, &request, 0, answers.get(), 1),
+                BRIDGE_EFULL);
+  EXPECT_EQ(look(made).dropped, 1u);
+  while (bridge_worker_step(made, 0) == BRIDGE_OK) {
+  }
+  EXPECT_STATUS(bridge_worker_request(made, &request, 0, answers.get(), 1),
+                BRIDGE_OK);
+  EXPECT_EQ(look(made).dropped, 0u);
   EXPECT_STATUS(bridge_worker_close(made, kSoon), BRIDGE_OK);
 }
 

@@ -231,7 +231,8 @@ typedef struct bridge_worker_info {
   uint64_t messages;
   /** Requests, and chunks, that failed. */
   uint64_t errors;
-  /** Requests that were refused, or dropped, since the inbox was full. */
+  /** Requests that were refused, or dropped, since the inbox was full; each once,
+      however often it was tried. */
   uint64_t dropped;
   /** Whether bridge_worker_pause holds it. */
   bool paused;

@@ -183,6 +183,31 @@ bool bridge__request_dropped(void *user, bridge_message *message)
   return true;
 }
 
+/* Whether the request counts already as one that found no room. */
+static bool is_counted(const bridge__envelope *envelope)
+{
+  return envelope->kind == BRIDGE__DATA && envelope->status == BRIDGE_EFULL;
+}
+
+/* A request counts once, however often it is tried, and no more once it is in.  The
+   gauges publish nothing: they are numbers for people. */
+static void count_admission(bridge_worker *worker, bool counted)
+{
+  if (counted) {
+    atomic_fetch_sub_explicit(&worker->gauge.refused, 1, memory_order_relaxed);
+  }
+}
+
+static void count_refusal(bridge_worker *worker, bridge_message *message)
+{
+  if (!is_counted(&message->envelope)) {
+    atomic_fetch_add_explicit(&worker->gauge.refused, 1, memory_order_relaxed);
+  }
+  if (message->envelope.kind == BRIDGE__DATA) {
+    message->envelope.status = BRIDGE_EFULL;
+  }
+}
+
 /* `reply` NULL: nobody waits for the result.  Takes the reply. */
 static bridge_status post(bridge_worker *worker,
                           int kind,
@@ -203,13 +228,14 @@ static bridge_status post(bridge_worker *worker,
   bridge_status status =
       bridge_queue_push_timeout(worker->inbox, request, timeout_ms);
   if (status == BRIDGE_OK) {
+    count_admission(worker, is_counted(&before));
     bridge__release(before.attachment);
     return BRIDGE_OK;
   }
   message->envelope = before;
-  if (status == BRIDGE_EFULL) {
-    /* Publishes nothing: a number for people. */
-    atomic_fetch_add_explicit(&worker->gauge.refused, 1, memory_order_relaxed);
+  if (kind == BRIDGE__REQUEST &&
+      (status == BRIDGE_EFULL || status == BRIDGE_ETIMEDOUT)) {
+    count_refusal(worker, message);
   }
   if (reply != NULL) {
     reply_discard(reply);

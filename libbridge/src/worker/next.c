@@ -50,10 +50,7 @@ void bridge__next_proceed(bridge_worker *worker)
     if (driver->offered != NULL) {
       hand_out(driver, reply);
       bridge_message_release(message);
-    } else if (bridge_queue_closed(reply->answers)) {
-      bridge__release(reply); /* the asker gave up */
-      bridge_message_release(message);
-    } else {
+    } else { /* also if the asker has given up: its values were on their way */
       driver->asking = reply;
       driver->main->answer = message;
       bridge__task_wake(worker, driver->main, BRIDGE_OK);
