@@ -80,6 +80,17 @@ bridge_status bridge__py_wait(bridge__py_step *step,
                               int64_t timeout_ms,
                               bool *interrupted);
 
+/* The same for what may run Lua: never while the GIL is held. */
+bridge_status bridge__py_wait_released(bridge__py_step *step,
+                                       void *context,
+                                       int64_t timeout_ms,
+                                       bool *interrupted);
+
+/* When a wait is over, which is negative for never, and the milliseconds until
+   then. */
+int64_t bridge__py_deadline(int64_t timeout_ms);
+int bridge__py_left(int64_t deadline);
+
 /* What a call that gives nothing returns. */
 PyObject *bridge__py_none_or_raise(bridge_status status, bool interrupted);
 
@@ -104,11 +115,24 @@ PyObject *bridge__py_worker_send(bridge_worker *worker,
                                  PyObject *name,
                                  PyObject *values,
                                  PyObject *timeout);
+
+/* A request of these values, for bridge__py_worker_request. */
+PyObject *bridge__py_request_of(PyObject *name, PyObject *values);
+
+/* Ask, with that time for the answer: whether there was room.  With `probe` it fails
+   where there never will be, since the inbox refuses at once. */
 PyObject *bridge__py_worker_request(bridge_worker *worker,
-                                    PyObject *name,
-                                    PyObject *values,
+                                    PyObject *request,
                                     bridge_queue *answers,
-                                    PyObject *session);
+                                    PyObject *session,
+                                    PyObject *timeout,
+                                    bool probe);
+
+/* What the chunk yields next.  `kept` is a list of what came while Ctrl-C did. */
+PyObject *bridge__py_worker_next(bridge_worker *worker,
+                                 PyObject *values,
+                                 PyObject *timeout,
+                                 PyObject *kept);
 PyObject *bridge__py_worker_step(bridge_worker *worker, size_t budget);
 PyObject *bridge__py_worker_close(bridge_worker *worker, PyObject *grace);
 PyObject *bridge__py_queue_pop_answers(bridge_queue *answers);

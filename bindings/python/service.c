@@ -11,6 +11,7 @@ typedef struct request {
   bridge_message *message;
   bridge_queue *answers; /* NULL: nobody waits for an answer */
   uint64_t session;
+  int64_t deadline; /* of the answer */
 } request;
 
 static bridge_status send_step(void *context, int timeout_ms)
@@ -19,8 +20,9 @@ static bridge_status send_step(void *context, int timeout_ms)
   if (self->answers == NULL) {
     return bridge_worker_send(self->worker, &self->message, timeout_ms);
   }
-  return bridge_worker_request(self->worker, &self->message, timeout_ms,
-                               self->answers, self->session);
+  return bridge_worker_request_within(self->worker, &self->message, timeout_ms,
+                                      bridge__py_left(self->deadline),
+                                      self->answers, self->session);
 }
 
 PyObject *bridge__py_worker_send(bridge_worker *worker,
@@ -44,28 +46,67 @@ PyObject *bridge__py_worker_send(bridge_worker *worker,
   return bridge__py_none_or_raise(status, interrupted);
 }
 
-PyObject *bridge__py_worker_request(bridge_worker *worker,
-                                    PyObject *name,
-                                    PyObject *values,
-                                    bridge_queue *answers,
-                                    PyObject *session)
+static const char *const capsule_name = "bridge.request";
+
+static void free_capsule(PyObject *capsule)
 {
-  uint64_t number = PyLong_AsUnsignedLongLong(session);
-  if (number == UINT64_MAX && PyErr_Occurred()) {
-    return NULL;
-  }
+  bridge_message_release(PyCapsule_GetPointer(capsule, capsule_name));
+}
+
+/* It is a thing of its own since one that finds no room is tried again: the worker
+   counts it once. */
+PyObject *bridge__py_request_of(PyObject *name, PyObject *values)
+{
   bridge_message *message = bridge__py_pack(name, values);
   if (message == NULL) {
     return NULL;
   }
-  bridge_status status =
-      bridge_worker_request(worker, &message, 0, answers, number);
-  bridge_message_release(message);
-  if (status != BRIDGE_OK) {
-    bridge__py_raise(status, NULL);
+  PyObject *capsule = PyCapsule_New(message, capsule_name, free_capsule);
+  if (capsule == NULL) {
+    bridge_message_release(message);
+  }
+  return capsule;
+}
+
+/* An inbox that refuses at once does so too if there is a little time. */
+static bridge_status probe_room(request *self)
+{
+  bridge_status status = BRIDGE_OK;
+  Py_BEGIN_ALLOW_THREADS status = send_step(self, 1);
+  Py_END_ALLOW_THREADS return status;
+}
+
+PyObject *bridge__py_worker_request(bridge_worker *worker,
+                                    PyObject *capsule,
+                                    bridge_queue *answers,
+                                    PyObject *session,
+                                    PyObject *timeout,
+                                    bool probe)
+{
+  int64_t timeout_ms = 0;
+  request self = {.worker = worker, .answers = answers};
+  self.message = PyCapsule_GetPointer(capsule, capsule_name);
+  if (self.message == NULL || !bridge__py_timeout(timeout, &timeout_ms)) {
     return NULL;
   }
-  Py_RETURN_NONE;
+  self.session = PyLong_AsUnsignedLongLong(session);
+  if (self.session == UINT64_MAX && PyErr_Occurred()) {
+    return NULL;
+  }
+  self.deadline = bridge__py_deadline(timeout_ms);
+  bridge_status status = send_step(&self, 0);
+  if (status == BRIDGE_EFULL) {
+    status = probe ? probe_room(&self) : BRIDGE_ETIMEDOUT;
+  }
+  if (self.message == NULL) { /* taken */
+    PyCapsule_SetDestructor(capsule, NULL);
+    PyCapsule_SetName(capsule, "bridge.request, which was sent");
+  }
+  if (status == BRIDGE_OK || status == BRIDGE_ETIMEDOUT) {
+    return PyBool_FromLong(status == BRIDGE_OK);
+  }
+  bridge__py_raise(status, NULL);
+  return NULL;
 }
 
 /* ---- Answers -------------------------------------------------------------------- */
@@ -237,11 +278,73 @@ PyObject *bridge__py_worker_call(bridge_worker *worker,
     bridge__py_raise(status, NULL);
     return NULL;
   }
+  self.request.deadline = bridge__py_deadline(timeout_ms);
   PyObject *result = run_call(&self, timeout_ms);
   bool clean = self.answer != NULL || self.request.message != NULL;
   give_answers(self.request.answers, clean);
   bridge_message_release(self.request.message);
   bridge_message_release(self.answer);
+  return result;
+}
+
+/* ---- Yielding ------------------------------------------------------------------- */
+
+typedef struct turn {
+  bridge_worker *worker;
+  bridge_message *values; /* NULL once they are on their way */
+  bridge_message *yielded;
+} turn;
+
+/* What is yielded after a slice stays for the next one. */
+static bridge_status next_step(void *context, int timeout_ms)
+{
+  turn *self = context;
+  return bridge_worker_next(self->worker, &self->values, timeout_ms,
+                            &self->yielded, NULL);
+}
+
+/* Keep what nobody can be given, under the exception that says why. */
+static void keep(PyObject *kept, const bridge_message *yielded)
+{
+  PyObject *type = NULL;
+  PyObject *value = NULL;
+  PyObject *trace = NULL;
+  PyErr_Fetch(&type, &value, &trace);
+  PyObject *row = bridge__py_unpack(yielded);
+  if (row == NULL || PyList_Append(kept, row) < 0) {
+    PyErr_WriteUnraisable(kept);
+  }
+  Py_XDECREF(row);
+  PyErr_Restore(type, value, trace);
+}
+
+PyObject *bridge__py_worker_next(bridge_worker *worker,
+                                 PyObject *values,
+                                 PyObject *timeout,
+                                 PyObject *kept)
+{
+  int64_t timeout_ms = 0;
+  turn self = {.worker = worker};
+  if (!bridge__py_timeout(timeout, &timeout_ms)) {
+    return NULL;
+  }
+  self.values = bridge__py_pack(NULL, values);
+  if (self.values == NULL) {
+    return NULL;
+  }
+  bool interrupted = false;
+  bridge_status status =
+      bridge__py_wait_released(next_step, &self, timeout_ms, &interrupted);
+  PyObject *result = NULL;
+  if (interrupted && self.yielded != NULL) {
+    keep(kept, self.yielded);
+  } else if (!interrupted && status == BRIDGE_OK) {
+    result = bridge__py_unpack(self.yielded);
+  } else if (!interrupted) {
+    bridge__py_raise(status, NULL);
+  }
+  bridge_message_release(self.values);
+  bridge_message_release(self.yielded);
   return result;
 }
 

@@ -99,6 +99,16 @@ static bridge_status released(bridge__py_step *step,
   Py_END_ALLOW_THREADS return status;
 }
 
+int64_t bridge__py_deadline(int64_t timeout_ms)
+{
+  return timeout_ms < 0 ? -1 : now_ns() + timeout_ms * ns_in_ms;
+}
+
+int bridge__py_left(int64_t deadline)
+{
+  return slice_until(deadline, false);
+}
+
 bridge_status bridge__py_wait(bridge__py_step *step,
                               void *context,
                               int64_t timeout_ms,
@@ -109,7 +119,17 @@ bridge_status bridge__py_wait(bridge__py_step *step,
   if (timeout_ms == 0 || !is_not_yet(status)) {
     return status;
   }
-  int64_t deadline = timeout_ms < 0 ? -1 : now_ns() + timeout_ms * ns_in_ms;
+  return bridge__py_wait_released(step, context, timeout_ms, interrupted);
+}
+
+bridge_status bridge__py_wait_released(bridge__py_step *step,
+                                       void *context,
+                                       int64_t timeout_ms,
+                                       bool *interrupted)
+{
+  *interrupted = false;
+  bridge_status status = BRIDGE_OK;
+  int64_t deadline = bridge__py_deadline(timeout_ms);
   bool sliced = bridge__py_on_main_thread();
   for (;;) {
     int slice = slice_until(deadline, sliced);

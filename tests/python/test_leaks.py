@@ -1,5 +1,6 @@
 """What is dropped is gone: objects, memory, descriptors and threads."""
 
+import asyncio
 import gc
 import os
 import sys
@@ -137,8 +138,6 @@ def test_a_value_that_python_cannot_have_leaves_nothing():
 
 
 def test_loops_leave_nothing():
-    import asyncio
-
     async def main():
         queue = bridge.Queue(waker="default")
 
@@ -329,3 +328,35 @@ def test_looking_at_workers_leaves_nothing():
 
         assert grown(work, 300) < LEFT
         assert sys.getrefcount(worker) < 10
+
+
+def test_asking_without_room_leaves_nothing():
+    hold = bridge.Queue()
+    with bridge.Worker("(...):pop()", hold, inbox_items=1, inbox_full="fail") as worker:
+        worker.send("a")
+
+        async def ask():
+            for _ in range(10):
+                with pytest.raises(bridge.Full):
+                    await worker.acall("a", {"k": [1, "text" * 100]})
+
+        def work():
+            with pytest.raises(bridge.Full):
+                worker.call("a", {"k": [1, "text" * 100]}, timeout=0)
+            asyncio.run(ask())
+
+        assert grown(work, 100) < LEFT
+        hold.push(1)
+
+
+def test_what_is_yielded_leaves_nothing():
+    source = "local b = require 'bridge' local x while true do x = b.yield(x) end"
+    with bridge.Worker(source) as worker:
+        worker.next()
+
+        def work():
+            assert worker.next({"k": [1]}) == {"k": [1]}
+            with pytest.raises(bridge.NotShareableError):
+                worker.next(object())
+
+        assert grown(work, 1000) < LEFT

@@ -246,6 +246,21 @@ def test_a_handler_that_takes_too_long_fails_alone():
             assert asyncio.run(ask()) == 2
 
 
+def test_a_handler_is_stopped_when_the_time_of_its_caller_is_over():
+    with bridge.Worker(SERVICE) as worker:
+        for _ in range(3):
+            with pytest.raises(bridge.Timeout):
+                worker.call("spin", timeout=0.02)
+            assert worker.call("echo", 1, timeout=LONG) == 1
+
+        async def ask():
+            with pytest.raises(bridge.Timeout):
+                await worker.acall("spin", timeout=0.02)
+            return await worker.acall("echo", 2, timeout=LONG)
+
+        assert asyncio.run(ask()) == 2
+
+
 def test_a_computing_worker_is_cancelled(spinning):
     worker = spinning()
     worker.cancel()

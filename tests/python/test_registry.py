@@ -1,5 +1,6 @@
 """Looking at workers, finding, holding and watching them."""
 
+import asyncio
 import os
 import threading
 import time
@@ -93,8 +94,51 @@ def test_the_inbox_is_seen():
         with pytest.raises(bridge.Full):
             worker.send("a")
         info = worker.info()
-        assert info.inbox_items == 2 and info.dropped >= 1
+        assert info.inbox_items == 2 and info.dropped == 1
         assert info.inbox_bytes > 100
+
+
+REFUSALS = {
+    "send": lambda worker, wait: worker.send("a", timeout=wait),
+    "call": lambda worker, wait: worker.call("a", timeout=wait),
+    "acall": lambda worker, wait: asyncio.run(acall(worker, wait)),
+}
+
+
+async def acall(worker, wait):
+    return await worker.acall("a", timeout=wait)
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+@pytest.mark.parametrize("full", ["fail", "block"])
+def test_each_request_that_finds_no_room_counts_once(how, full):
+    source = "local q = ... q:pop()"
+    with bridge.Worker(source, bridge.Queue(), inbox_items=1, inbox_full=full) as worker:
+        worker.send("a")
+        expected = bridge.Full if full == "fail" else bridge.Timeout
+        for turn, wait in enumerate((0.3, 0.05, 0.001)):
+            with pytest.raises(expected):
+                REFUSALS[how](worker, wait)
+            assert worker.info().dropped == turn + 1
+        with pytest.raises(bridge.Full):
+            REFUSALS[how](worker, 0)
+        if full == "fail":
+            with pytest.raises(bridge.Full):
+                REFUSALS[how](worker, None)
+
+
+def test_a_request_that_waits_for_room_and_finds_it_is_not_dropped():
+    hold = bridge.Queue()
+    source = "local b, q = require 'bridge', ... q:pop() b.serve{a = function() end}"
+    with bridge.Worker(source, hold, inbox_items=1) as worker:
+        worker.send("a")
+        thread = threading.Thread(target=worker.call, args=("a",))
+        thread.start()
+        until(lambda: worker.info().dropped == 1)
+        hold.push(1)
+        thread.join(LONG)
+        assert not thread.is_alive()
+        assert worker.info().dropped == 0
 
 
 def test_where_a_worker_is_that_computes():
@@ -206,8 +250,9 @@ def test_many_threads_look_while_workers_come_and_go():
     for thread in threads:
         thread.start()
     for _ in range(50):
-        with bridge.Worker("require 'bridge'.sleep(1e6)"):
-            pass
+        worker = bridge.Worker("require 'bridge'.sleep(1e6)")
+        worker.cancel()
+        worker.close(LONG)
     done.set()
     for thread in threads:
         thread.join()

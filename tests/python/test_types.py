@@ -66,7 +66,11 @@ async def calls() -> int:
         answer: object = await worker.acall("f", 1, timeout=2)
     async for each in bridge.Queue(waker="eventfd"):
         print(each)
-    return worker.memory.used
+        async for value in worker.avalues(timeout=1):
+            print(value, await worker.anext(1, timeout=None))
+    for value in worker.values():
+        print(value, worker.next("x", timeout=1))
+    return worker.memory.used + worker.info().dropped
 
 def errors() -> None:
     try:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import core as _core
@@ -188,8 +189,9 @@ async def call(
     future: asyncio.Future[Any] = loop.create_future()
     answers.waiting[session] = future
     try:
-        await _ask(worker, name, values, answers, session, deadline)
-        left = None if deadline is None else max(deadline - loop.time(), 0)
+        request = _core.request_of(name, values)
+        await _ask(worker, request, answers, session, timeout)
+        left = _left(deadline)
         await asyncio.wait([future], timeout=left)
         if not future.done():
             raise _late()
@@ -200,22 +202,74 @@ async def call(
 
 async def _ask(
     worker: Worker,
-    name: str,
-    values: tuple[object, ...],
+    request: object,
     answers: Answers,
     session: int,
-    deadline: float | None,
+    timeout: float | None,
 ) -> None:
     """Put the request into the inbox; while that is full come again."""
     loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
     pause = _SOONEST
+    while not worker._core.ask(
+        request, answers.queue, session, _left(deadline), not worker._waits
+    ):
+        if timeout == 0:
+            raise Full(_core.status_text(_core.EFULL))
+        worker._waits = True  # or it had refused at once
+        pause = await _nap(pause, deadline)
+
+
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
+    return max(deadline - asyncio.get_running_loop().time(), 0)
+
+
+async def _nap(pause: float, deadline: float | None) -> float:
+    """Let others have a turn before the next look; how long to wait after that."""
+    left = _left(deadline)
+    if left == 0:
+        raise _late()
+    await asyncio.sleep(pause if left is None else min(pause, left))
+    return min(pause * 2, _LATEST)
+
+
+async def next_values(
+    worker: Worker, values: tuple[object, ...], timeout: float | None
+) -> Any:
+    """What the chunk of a worker yields next.  There is no descriptor to watch, so
+    that a thread waits, for a short time at once: a task may be cancelled."""
+    seconds("timeout", timeout)
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
     while True:
+        left = _left(deadline)
+        turn = loop.run_in_executor(None, _take, worker, values, left)
         try:
-            worker._core.request_values(name, values, answers.queue, session)
-            return
-        except Full:
-            left = _LATEST if deadline is None else deadline - loop.time()
-            if left <= 0:
-                raise
-        await asyncio.sleep(min(pause, left))
-        pause = min(pause * 2, _LATEST)
+            row = await asyncio.shield(turn)
+        except asyncio.CancelledError:
+            # The next one who asks comes after it, and gets what came.
+            turn.add_done_callback(partial(_keep, worker))
+            await asyncio.wait([turn])
+            raise
+        if row:
+            return row[0]
+        if left is not None and left <= _LATEST:
+            raise _late()
+        values = ()
+
+
+def _take(
+    worker: Worker, values: tuple[object, ...], left: float | None
+) -> tuple[Any, ...]:
+    try:
+        wait = _LATEST if left is None else min(left, _LATEST)
+        return (worker.next(*values, timeout=wait),)
+    except Timeout:
+        return ()
+
+
+def _keep(worker: Worker, turn: asyncio.Future[tuple[Any, ...]]) -> None:
+    if not turn.cancelled() and turn.exception() is None:
+        worker._kept.extend(turn.result())

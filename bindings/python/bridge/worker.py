@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from threading import get_ident
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from . import core as _core
-from .errors import Deadlock, Error, Frame, InvalidError, Lost, Timeout, Unsupported
+from .errors import (
+    Closed,
+    Deadlock,
+    Error,
+    Frame,
+    InvalidError,
+    Lost,
+    NotShareableError,
+    Timeout,
+    Unsupported,
+)
 from .handles import Handle, register
 from .options import (
     ITEMS_MAX,
@@ -133,9 +143,11 @@ class Worker(Handle[_core.Worker]):
     Thread safety: any thread, but `step` and `timeout` by one at a time.
     """
 
-    __slots__ = ("_stepper",)
+    __slots__ = ("_kept", "_stepper", "_waits")
 
+    _kept: list[Any]  # what the chunk yielded while Ctrl-C came
     _stepper: int | None  # the thread that steps it, of a worker that you drive
+    _waits: bool  # whether asking is known to wait for room
     _kind = _core.HANDLE_WORKER
 
     def __init__(
@@ -210,7 +222,7 @@ class Worker(Handle[_core.Worker]):
         """
         if (source is None) == (file is None):
             raise InvalidError("a worker is made of either a source or a file")
-        self._stepper = None
+        self._begin()
         options = {
             "name": text("name", name),
             "source": chunk("source", source),
@@ -243,8 +255,13 @@ class Worker(Handle[_core.Worker]):
         self._hold(_core.Worker(options, args))
 
     def _adopt(self, core: _core.Worker) -> None:
-        self._stepper = None
+        self._begin()
         self._hold(core)
+
+    def _begin(self) -> None:
+        self._kept = []
+        self._stepper = None
+        self._waits = False
 
     # ---- Asking
 
@@ -252,8 +269,9 @@ class Worker(Handle[_core.Worker]):
         """Ask and wait for the answer.
 
         Parameters: ``name`` is the handler's, ``args`` are its arguments,
-        ``timeout`` in seconds is for all of it; None waits for ever.  An answer
-        that comes later does no harm.
+        ``timeout`` in seconds is for all of it; None waits for ever.  When it is over
+        the handler is stopped, alone; after Ctrl-C it goes on, and nobody hears of its
+        answer.
 
         Returns: what the handler returned: one value, or a tuple of any other
         number.
@@ -285,11 +303,73 @@ class Worker(Handle[_core.Worker]):
     ) -> Any:
         """Like `call`, for a task of asyncio; any number at the same time.
 
-        Cancelling the task forgets the answer; the worker goes on with it.
+        When the ``timeout`` is over the handler is stopped.  Cancelling the task only
+        forgets the answer: the handler goes on until it is done or its ``timeout`` is
+        over.
         """
         from . import aio  # here, since asyncio takes long to import
 
         return await aio.call(self, name, args, timeout)
+
+    def next(self, *values: object, timeout: float | None = None) -> Any:
+        """Let the chunk run on to its next ``bridge.yield``, and take what it yields.
+
+        The chunk begins by itself, and waits in its first yield until it is asked; the
+        ``values`` of each later call are what the yield that was taken last returns.
+        What is yielded after the ``timeout``, in seconds, or after Ctrl-C, stays for
+        the next call, whose values nobody takes.  A worker that you drive is stepped
+        here.
+
+        Returns: what was yielded: one value, or a tuple of any other number.
+
+        Raises: `Closed` once the chunk has ended: its results, or error, are what
+        `join` gives; `Timeout`; `Full` and `LimitError` as `send`;
+        `NotShareableError` if something cannot cross; `InvalidError` for a negative
+        ``timeout``; `ForkedError`.
+        """
+        if self._kept:
+            return self._kept.pop(0)
+        return self._core.next_values(values, timeout, self._kept)
+
+    async def anext(self, *values: object, timeout: float | None = None) -> Any:
+        """Like `next`, for a task of asyncio.  Cancelling the task loses nothing."""
+        from . import aio
+
+        return await aio.next_values(self, values, timeout)
+
+    def values(self, timeout: float | None = None) -> Iterator[Any]:
+        """Everything that the chunk yields, until it ends; each has ``timeout``
+        seconds.  If the chunk fails the iterator raises that error, as `join` does.
+
+        ``for value in worker.values(): ...`` may break: the rest stays.
+        """
+        while True:
+            try:
+                value = self.next(timeout=timeout)
+            except Closed:
+                break
+            yield value
+        self._end(timeout)
+
+    async def avalues(self, timeout: float | None = None) -> AsyncIterator[Any]:
+        """Like `values`, for ``async for`` in a task of asyncio."""
+        from . import aio
+
+        while True:
+            try:
+                value = await self.anext(timeout=timeout)
+            except Closed:
+                break
+            yield value
+        await aio.apart(self._end, timeout)
+
+    def _end(self, timeout: float | None) -> None:
+        """Raise what ended the chunk; its results are for `join`, even if Python
+        cannot have them."""
+        try:
+            self.join(timeout)
+        except NotShareableError:
+            pass
 
     # ---- Looking, and holding
 
