@@ -193,4 +193,32 @@ do
 end
 
 far:cancel()
+-- Through many services the value is told once: a table that held all of the failure
+-- before it would be twice as large at each.
+do
+  local code = [[
+    local bridge = require "bridge"
+    local peer
+    return bridge.serve {
+      set = function(p) peer = p end,
+      f = function(n)
+        if n == 0 then error { deep = true } end
+        local _, _, _, problem = peer:call("f", n - 1)
+        error(problem)
+      end,
+    }
+  ]]
+  local a <close> = bridge.worker(code)
+  local b <close> = bridge.worker(code)
+  a:call("set", b)
+  b:call("set", a)
+  local _, _, _, problem = a:call("f", 30)
+  local depth = 0
+  while problem do
+    check.equal(problem.value.deep, true)
+    depth, problem = depth + 1, problem.cause
+  end
+  check.equal(depth > 10, true)
+end
+
 check.done()

@@ -171,6 +171,53 @@ bridge_error *bridge__state_cause(bridge_state *state, lua_State *L)
   return job.error;
 }
 
+/* ---- The value of one ---- */
+
+typedef struct valuing {
+  bool ours;
+  bridge_message *value;
+} valuing;
+
+/* Protected. */
+static int value_protected(lua_State *L)
+{
+  valuing *job = lua_touserdata(L, 2);
+  job->ours = is_error(L, 1);
+  if (!job->ours || raw_field(L, 1, "value") == LUA_TNIL ||
+      bridge_message_create(&job->value, 0) != BRIDGE_OK) {
+    return 0;
+  }
+  if (bridge__pack(L, lua_gettop(L), 1, job->value) != BRIDGE_OK) {
+    bridge_message_release(job->value);
+    job->value = NULL;
+  }
+  return 0;
+}
+
+bool bridge__state_cause_value(bridge_state *state,
+                               lua_State *L,
+                               bridge_message **out)
+{
+  lua_State *main = state->main;
+  *out = NULL;
+  if (lua_type(L, -1) != LUA_TTABLE || !lua_checkstack(L, 1) ||
+      !lua_checkstack(main, 4)) {
+    return false;
+  }
+  valuing job = {false, NULL};
+  lua_pushcfunction(main, value_protected);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, main, 1);
+  lua_pushlightuserdata(main, &job);
+  if (lua_pcall(main, 2, 0, 0) != LUA_OK) {
+    lua_pop(main, 1);
+    bridge_message_release(job.value);
+    job.value = NULL;
+  }
+  *out = job.value;
+  return job.ours;
+}
+
 /* ---- The text of one, raised again ---- */
 
 void bridge__cause_remember(lua_State *L, const void *key)

@@ -10,6 +10,12 @@
    that table; the caller's, or NULL.  Wants the state held. */
 bridge_error *bridge__state_cause(bridge_state *state, lua_State *L);
 
+/* Whether it stands for one; then `*out` is the value of that one, which may be NULL,
+   and the caller's. */
+bool bridge__state_cause_value(bridge_state *state,
+                               lua_State *L,
+                               bridge_message **out);
+
 /* Remember the table that a call has failed with, on top of `L`, and forget it.  The
    key is any address, such as that of the task which made the call.  The first may
    raise for lack of memory, the other needs none. */

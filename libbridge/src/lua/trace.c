@@ -3,6 +3,7 @@
 #include "lua/state.h"
 
 #include "base/memory.h"
+#include "lua/cause.h"
 #include "lua/traceback.h"
 #include "lua/values.h"
 #include "message/error.h"
@@ -147,6 +148,12 @@ static void add_traceback(bridge_error *error,
 static void add_value(bridge_error *error, bridge_state *state, lua_State *L)
 {
   bridge_message *value = NULL;
+  /* The cause tells the rest of a failed call's table: with all of that in the
+     value, too, each service on the way would double it. */
+  if (bridge__state_cause_value(state, L, &value)) {
+    bridge__error_set_value(error, &value);
+    return;
+  }
   if (bridge_message_create(&value, 0) != BRIDGE_OK) {
     return;
   }
