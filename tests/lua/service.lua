@@ -163,6 +163,28 @@ do
   check.equal(why, "EDEAD")
 end
 
+-- Whose time is over waits for nobody's answer: the service that he asked goes on.
+do
+  local source = [[
+    local bridge = require "bridge"
+    return bridge.serve {
+      add = function(a, b) return a + b end,
+      spin = function() while true do end end,
+      via = function(w) return w:call "spin" end,
+      inside = function(w) return coroutine.wrap(function() return w:call "spin" end)() end,
+    }]]
+  local inner <close> = bridge.worker(source)
+  local outer <close> = bridge.worker(source)
+  for _, name in ipairs { "via", "inside" } do
+    check.failed("ETIMEDOUT", outer:call_timeout(0.05, name, inner))
+    check.row(table.pack(inner:call_timeout(30, "add", 1, 2)), 3)
+    check.row(table.pack(outer:call_timeout(30, "add", 1, 2)), 3)
+  end
+  local asker <close> = bridge.worker({ '(...):call "spin"', timeout = 0.05 }, inner)
+  check.failed("ETIMEDOUT", asker:join(30))
+  check.row(table.pack(inner:call_timeout(30, "add", 1, 2)), 3)
+end
+
 -- A full inbox.
 do
   local gate = bridge.queue()

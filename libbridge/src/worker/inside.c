@@ -266,12 +266,25 @@ static int call_blocking(lua_State *L,
   return status == BRIDGE_ECANCELLED ? cancelled_error(L) : count;
 }
 
+/* Nobody waits for an answer when he is stopped himself: then the other's handler is
+   to be stopped, too. */
+static int64_t within_own_time(const bridge_worker *worker, int64_t deadline)
+{
+  const bridge__task *running = worker->driver.running;
+  if (worker->state->guard.level <= BRIDGE_STOP_COOPERATIVE) {
+    return deadline;
+  }
+  int64_t end =
+      bridge__leash_deadline(running == NULL ? &worker->life : &running->leash);
+  return end < deadline ? end : deadline;
+}
+
 /* call(worker, seconds | nil, name, ...) -> results | nil, message, code, error */
 static int inside_call(lua_State *L)
 {
   bridge_worker *worker = self(L);
   bridge_worker *target = check_worker(L, 1);
-  int64_t deadline = check_deadline(L, 2);
+  int64_t deadline = within_own_time(worker, check_deadline(L, 2));
   bridge_message *request = check_request(L, 3);
   bridge__task *task = own_task(worker, L);
   if (target == worker && !worker->driver.serving) {
