@@ -9,6 +9,7 @@ typedef struct binding {
 } binding;
 
 static BRIDGE__THREAD_LOCAL binding bound;
+static BRIDGE__THREAD_LOCAL bridge__post *mine;
 
 static bridge__interrupt *current(void)
 {
@@ -76,6 +77,54 @@ bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use)
   return stands;
 }
 
+/* ---- Posts ---- */
+
+bridge_status bridge__post_init(bridge__post *post,
+                                bool (*broken)(bridge__post *post))
+{
+  post->wake = NULL;
+  post->object = NULL;
+  post->manned = false;
+  post->broken = broken;
+  return bridge__mutex_init(&post->mutex);
+}
+
+void bridge__post_bind(bridge__post *post)
+{
+  mine = post;
+  if (post != NULL) {
+    post->process = bridge__process();
+  }
+}
+
+void bridge__post_rouse(bridge__post *post)
+{
+  bridge__mutex_lock(&post->mutex);
+  if (post->wake != NULL) {
+    post->wake(post->object);
+  }
+  bridge__mutex_unlock(&post->mutex);
+}
+
+/* The calling thread's, while it runs scripts. */
+static bridge__post *manned(void)
+{
+  bridge__post *post = mine;
+  bool found =
+      post != NULL && post->manned && post->process == bridge__process();
+  return found ? post : NULL;
+}
+
+static void register_wait(bridge__post *post, bridge__wake *wake, void *object)
+{
+  bridge__mutex_lock(&post->mutex);
+  post->wake = wake;
+  post->object = object;
+  bridge__mutex_unlock(&post->mutex);
+}
+
+/* ---- Waiting ---- */
+
 bool bridge__interruptible(void)
 {
   return current() != NULL;
@@ -84,17 +133,22 @@ bool bridge__interruptible(void)
 bool bridge__interrupted(void)
 {
   bridge__interrupt *interrupt = current();
-  /* Takes what the canceller did before. */
-  return interrupt != NULL &&
-         atomic_load_explicit(&interrupt->requested, memory_order_acquire);
-}
-
-bool bridge__wait_begin(bridge__wake *wake, void *object)
-{
-  bridge__interrupt *interrupt = current();
   if (interrupt == NULL) {
+    return false;
+  }
+  /* Takes what the canceller did before. */
+  if (atomic_load_explicit(&interrupt->requested, memory_order_acquire)) {
     return true;
   }
+  bridge__post *post = manned();
+  return post != NULL && post->broken(post);
+}
+
+/* False if it was requested. */
+static bool enlist(bridge__interrupt *interrupt,
+                   bridge__wake *wake,
+                   void *object)
+{
   bridge__mutex_lock(&interrupt->mutex);
   /* The mutex orders it. */
   bool requested =
@@ -107,6 +161,29 @@ bool bridge__wait_begin(bridge__wake *wake, void *object)
   return !requested;
 }
 
+bool bridge__wait_begin(bridge__wake *wake, void *object)
+{
+  bridge__interrupt *interrupt = current();
+  if (interrupt == NULL) {
+    return true;
+  }
+  if (!enlist(interrupt, wake, object)) {
+    return false;
+  }
+  bridge__post *post = manned();
+  if (post == NULL) {
+    return true;
+  }
+  /* Who breaks it does so, and then looks for a wait; here it is the other way
+     round. */
+  register_wait(post, wake, object);
+  if (post->broken(post)) {
+    bridge__wait_end();
+    return false;
+  }
+  return true;
+}
+
 void bridge__wait_end(void)
 {
   bridge__interrupt *interrupt = current();
@@ -117,4 +194,8 @@ void bridge__wait_end(void)
   interrupt->wake = NULL;
   interrupt->object = NULL;
   bridge__mutex_unlock(&interrupt->mutex);
+  bridge__post *post = manned();
+  if (post != NULL) {
+    register_wait(post, NULL, NULL);
+  }
 }

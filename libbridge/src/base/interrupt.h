@@ -19,6 +19,28 @@ typedef struct bridge__interrupt {
   void *object;       /* guarded by mutex */
 } bridge__interrupt;
 
+/* Where others find the wait of a thread while it runs scripts, whatever it is bound
+   to.  It is never freed: who finds it may come late. */
+typedef struct bridge__post bridge__post;
+struct bridge__post {
+  bridge__mutex mutex;
+  bridge__wake *wake; /* guarded by mutex; NULL while it does not wait */
+  void *object;       /* guarded by mutex */
+  /* Of the thread itself. */
+  unsigned process;
+  bool manned; /* it runs scripts */
+  /* Whether its waits have to end.  Called on it, perhaps with the mutex of what it
+     waits for. */
+  bool (*broken)(bridge__post *post);
+};
+
+bridge_status bridge__post_init(bridge__post *post,
+                                bool (*broken)(bridge__post *post));
+/* The calling thread's from now on; NULL for none. */
+void bridge__post_bind(bridge__post *post);
+/* From any thread: what it waits for is looked at again, if it waits. */
+void bridge__post_rouse(bridge__post *post);
+
 bridge_status bridge__interrupt_init(bridge__interrupt *interrupt);
 void bridge__interrupt_destroy(bridge__interrupt *interrupt);
 
@@ -39,11 +61,11 @@ bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use);
 /* Whether the calling thread has one. */
 bool bridge__interruptible(void);
 
-/* Whether the calling thread's interrupt was requested. */
+/* Whether the calling thread has one, and it was requested, or the post is broken. */
 bool bridge__interrupted(void);
 
-/* The calling thread is about to block; `wake(object)` must end that wait, or
-   keep it from beginning.  False if it was interrupted: do not block, and do not
+/* The calling thread is about to block; `wake(object)` must make it ask
+   bridge__interrupted once more: it may also come for nothing.  False if it was interrupted: do not block, and do not
    call bridge__wait_end. */
 bool bridge__wait_begin(bridge__wake *wake, void *object);
 void bridge__wait_end(void);

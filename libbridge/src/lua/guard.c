@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include <stddef.h>
 #include <string.h>
 
 void bridge__guard_init(bridge__guard *guard,
@@ -219,17 +220,15 @@ static void spread(bridge__guard *guard)
                         memory_order_relaxed);
 }
 
-void bridge__runner_deliver(bridge__kick_target *target)
+/* Everywhere on the thread. */
+static void mark(const bridge__runner *runner, bool late)
 {
-  bridge__runner *runner = (bridge__runner *)(void *)target;
-  /* Takes nothing: the clocks tell what is late. */
-  bool late =
-      atomic_exchange_explicit(&runner->late, false, memory_order_seq_cst);
   bridge__slice *due = find_due(runner, late);
   bool inside = due != NULL;
   /* Takes nothing: the thread itself wrote it. */
-  bridge__slice *top = atomic_load_explicit(&runner->top, memory_order_relaxed);
-  for (bridge__slice *each = top; each != NULL; each = each->outer) {
+  for (bridge__slice *each =
+           atomic_load_explicit(&runner->top, memory_order_relaxed);
+       each != NULL; each = each->outer) {
     inside = inside && each != due;
     if (inside) {
       urge_slice(each);
@@ -241,6 +240,17 @@ void bridge__runner_deliver(bridge__kick_target *target)
       bridge__guard_arm(each->guard);
     }
   }
+}
+
+void bridge__runner_deliver(bridge__kick_target *target)
+{
+  bridge__runner *runner = (bridge__runner *)(void *)target;
+  /* Takes nothing: the clocks tell what is late. */
+  bool late =
+      atomic_exchange_explicit(&runner->late, false, memory_order_seq_cst);
+  mark(runner, late);
+  /* Takes nothing: the thread itself wrote it. */
+  bridge__slice *top = atomic_load_explicit(&runner->top, memory_order_relaxed);
   if (top != NULL && has_attention(top->guard)) {
     spread(top->guard);
   }
@@ -248,6 +258,59 @@ void bridge__runner_deliver(bridge__kick_target *target)
     wind_clocks(runner);
   }
   bridge__guard_settle(top);
+}
+
+/* ---- Waits ---- */
+
+static lua_State *current_of(const bridge__guard *guard)
+{
+  /* Takes nothing: this thread wrote it. */
+  return atomic_load_explicit(&guard->current, memory_order_relaxed);
+}
+
+/* A wait is a safe point: who wants to look at the stacks does so now. */
+static void receive_visits(const bridge__slice *top)
+{
+  for (const bridge__slice *each = top; each != NULL; each = each->outer) {
+    if ((requests_of(each->guard) & BRIDGE__ASK_VISIT) != 0) {
+      bridge__visits_receive(each->guard, current_of(each->guard));
+    }
+  }
+  bridge__guard_settle(top);
+}
+
+static bool has_to_end(const bridge__slice *slice)
+{
+  /* Takes nothing: this thread and its kicks wrote it. */
+  return stopping(slice->guard) ||
+         atomic_load_explicit(&slice->urged, memory_order_relaxed) ||
+         bridge__leash_told(slice->leash);
+}
+
+/* A kick may be late, or may not have come at all: the clocks tell.  A wait that a
+   stop ends counts as an error that a stop raises: it may be the last thing that the
+   script does, and where that was is seen here, while the stack is there. */
+bool bridge__runner_broken(bridge__post *post)
+{
+  bridge__runner *runner =
+      (bridge__runner *)(void *)((char *)post - offsetof(bridge__runner, post));
+  /* seq_cst: see ask_from() in runner.c. */
+  if (!atomic_load_explicit(&runner->asked, memory_order_seq_cst)) {
+    return false;
+  }
+  /* Takes nothing: this thread wrote it. */
+  const bridge__slice *top =
+      atomic_load_explicit(&runner->top, memory_order_relaxed);
+  if (top == NULL) {
+    return false;
+  }
+  mark(runner, true);
+  receive_visits(top);
+  if (stopping(top->guard)) {
+    bridge__guard_see(top->guard, current_of(top->guard));
+    top->guard->thrown = true;
+  }
+  return has_to_end(top);
 }
 
 /* ---- Slices ---- */
@@ -482,14 +545,15 @@ void bridge__guard_see(bridge__guard *guard, lua_State *L)
 {
   char text[BRIDGE__REASON] = "cancelled";
   bridge_status status = BRIDGE_ECANCELLED;
+  if (guard->seen != NULL) {
+    return;
+  }
   const bridge__leash *due =
       bridge__leash_find_due(slice_of(guard)->leash, NULL);
   if (due != NULL) {
     status = bridge__leash_reason(due, text);
   }
-  if (guard->seen == NULL) {
-    guard->seen = bridge__state_where(guard->state, L, status, text);
-  }
+  guard->seen = bridge__state_where(guard->state, L, status, text);
 }
 
 static void forget(bridge__guard *guard)
@@ -586,7 +650,11 @@ static bridge_status ask(bridge__guard *guard, unsigned bits)
   bridge__runner *runner =
       atomic_load_explicit(&guard->runner, memory_order_seq_cst);
   bridge__runners_settle(); /* it may wait in a pause */
-  return runner == NULL ? BRIDGE_OK : bridge__runner_ask(runner);
+  /* A wait need not hear of what concerns only scripts that go on. */
+  bool rousing =
+      (bits & (BRIDGE__ASK_STOP | BRIDGE__ASK_INTERRUPT | BRIDGE__ASK_VISIT)) !=
+      0;
+  return runner == NULL ? BRIDGE_OK : bridge__runner_ask(runner, rousing);
 }
 
 static bridge_status stop_later(bridge__guard *guard,

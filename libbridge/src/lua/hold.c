@@ -11,7 +11,6 @@ struct bridge__waiter {
   int64_t since;               /* when it came: the line is in this order */
   bridge__condition condition; /* one for each, so that one is woken */
   bool granted;                /* guarded by the hold's mutex */
-  bool interrupted;            /* guarded by the hold's mutex */
 };
 
 /* The place in line of a thread whose time was over.  A wait in slices, as of a host
@@ -143,7 +142,6 @@ static void interrupt(void *object)
 {
   bridge__waiter *waiter = object;
   bridge__mutex_lock(&waiter->hold->mutex);
-  waiter->interrupted = true;
   bridge__condition_signal(&waiter->condition);
   bridge__mutex_unlock(&waiter->hold->mutex);
 }
@@ -159,14 +157,16 @@ static bridge_status stand(bridge__hold *hold,
   if (!take_or_announce(hold, waiter->thread)) {
     insert(hold, waiter);
     bool time_left = true;
-    while (!waiter->granted && !waiter->interrupted && time_left) {
+    bool interrupted = bridge__interrupted();
+    while (!waiter->granted && !interrupted && time_left) {
       time_left =
           bridge__condition_wait(&waiter->condition, &hold->mutex, deadline);
+      interrupted = bridge__interrupted();
     }
     if (!waiter->granted) {
       withdraw(hold, waiter);
       retract(hold);
-      status = waiter->interrupted ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
+      status = interrupted ? BRIDGE_ECANCELLED : BRIDGE_ETIMEDOUT;
     }
   }
   bridge__mutex_unlock(&hold->mutex);

@@ -1,8 +1,6 @@
 /* Runner: the threads that run scripts, and the one that watches them. */
 #include "lua/runner.h"
 
-#include "base/interrupt.h"
-
 /* What is asked is asked again after so long at first, and at last. */
 static const int64_t first_pause_ns = 1000000;
 static const int64_t last_pause_ns = 128000000;
@@ -28,6 +26,7 @@ static struct {
   bool supervised;
   bridge__runner *all;
   bridge__runner *free;
+  bridge__runner *roused; /* of the supervisor */
   int states;
   bridge__native_entry entry;
   /* When the supervisor looks next; INT64_MIN while it does.  Written with the
@@ -58,6 +57,7 @@ static void begin_afresh(void)
   runners.prepared = bridge__condition_init(&runners.changed) == BRIDGE_OK &&
                      bridge__condition_init(&runners.settled) == BRIDGE_OK;
   runners.supervised = false;
+  runners.roused = NULL;
   runners.all = NULL;
   runners.free = NULL;
   /* Publishes nothing: there is one thread, or the mutex does. */
@@ -138,6 +138,7 @@ static void leave_thread(void)
 {
   bridge__runner *runner = mine;
   mine = NULL;
+  bridge__post_bind(NULL);
   if (runner == NULL || runner->process != bridge__process()) {
     return;
   }
@@ -152,6 +153,7 @@ static void clear(bridge__runner *runner)
   runner->target.deliver = bridge__runner_deliver;
   runner->process = bridge__process();
   runner->sampled_at = INT64_MIN;
+  runner->rousing = false;
   /* All relaxed: nobody looks at it before it is linked. */
   atomic_store_explicit(&runner->state, IDLE, memory_order_relaxed);
   atomic_store_explicit(&runner->asked, false, memory_order_relaxed);
@@ -165,6 +167,17 @@ static void clear(bridge__runner *runner)
   atomic_store_explicit(&runner->top, NULL, memory_order_relaxed);
 }
 
+/* With the lock.  Once: the supervisor may still look at the wait of the thread that
+   had it before. */
+static bool prepare(bridge__runner *runner)
+{
+  if (!runner->prepared) {
+    runner->prepared =
+        bridge__post_init(&runner->post, bridge__runner_broken) == BRIDGE_OK;
+  }
+  return runner->prepared;
+}
+
 static bridge__runner *make_mine(void)
 {
   bridge__runners_lock();
@@ -172,7 +185,7 @@ static bridge__runner *make_mine(void)
   bool usable = runner != NULL;
   if (usable) {
     clear(runner);
-    usable = bridge__kick_open(&runner->target);
+    usable = prepare(runner) && bridge__kick_open(&runner->target);
     link_runner(runner);
   }
   if (runner != NULL && !usable) {
@@ -183,6 +196,7 @@ static bridge__runner *make_mine(void)
     return NULL;
   }
   mine = runner;
+  bridge__post_bind(&runner->post);
   bridge__at_thread_exit(BRIDGE__EXIT_RUNNER, leave_thread);
   return runner;
 }
@@ -254,6 +268,16 @@ static void ask_from(bridge__runner *runner, int64_t now)
   kick(runner);
 }
 
+/* Its wait is roused once the lock is free. */
+static void list_roused(bridge__runner *runner)
+{
+  if (!runner->listed) {
+    runner->listed = true;
+    runner->next_roused = runners.roused;
+    runners.roused = runner;
+  }
+}
+
 /* A deadline that was seen to be over is taken away, but not one that was set in
    between. */
 static void tell_late(bridge__runner *runner,
@@ -267,7 +291,9 @@ static void tell_late(bridge__runner *runner,
                                               memory_order_seq_cst)) {
     /* Publishes nothing but itself. */
     atomic_store_explicit(&runner->late, true, memory_order_seq_cst);
+    runner->rousing = true;
     ask_from(runner, now);
+    list_roused(runner);
   }
 }
 
@@ -324,6 +350,7 @@ static int64_t attend(bridge__runner *runner, int64_t now)
   }
   /* Takes nothing: it only says that somebody asks. */
   if (!atomic_load_explicit(&runner->asked, memory_order_relaxed)) {
+    runner->rousing = false;
     return clocks(runner);
   }
   if (runner->again <= now) {
@@ -331,6 +358,9 @@ static int64_t attend(bridge__runner *runner, int64_t now)
       kick(runner);
     } else {
       kick_again(runner);
+    }
+    if (runner->rousing) {
+      list_roused(runner);
     }
     runner->pause = earlier(runner->pause * 2, last_pause_ns);
     runner->again = now + runner->pause;
@@ -382,6 +412,27 @@ static int64_t announce(int64_t next)
   return next;
 }
 
+/* Wants the lock, and gives it up for a while: what was asked meanwhile has woken
+   nobody.  A wait that began since, even of another thread that has the runner now,
+   looks for nothing.  False if there was none. */
+static bool rouse_waits(void)
+{
+  bridge__runner *each = runners.roused;
+  if (each == NULL) {
+    return false;
+  }
+  runners.roused = NULL;
+  bridge__mutex_unlock(&runners.mutex);
+  while (each != NULL) {
+    bridge__runner *next = each->next_roused;
+    each->listed = false;
+    bridge__post_rouse(&each->post);
+    each = next;
+  }
+  bridge__mutex_lock(&runners.mutex);
+  return true;
+}
+
 static void supervise(void *user)
 {
   (void)user;
@@ -390,7 +441,7 @@ static void supervise(void *user)
   for (;;) {
     atomic_store_explicit(&runners.look_at, INT64_MIN, memory_order_seq_cst);
     int64_t next = announce(look_at_all());
-    if (next > bridge__now()) {
+    if (!rouse_waits() && next > bridge__now()) {
       bridge__condition_wait(&runners.changed, &runners.mutex, next);
     }
   }
@@ -421,8 +472,9 @@ static bridge_status supervise_at(int64_t moment)
 
 /* ---- Asking ---- */
 
-bridge_status bridge__runner_ask(bridge__runner *runner)
+bridge_status bridge__runner_ask(bridge__runner *runner, bool rousing)
 {
+  runner->rousing = runner->rousing || rousing;
   int64_t now = bridge__now();
   ask_from(runner, now);
   return supervise_at(now + first_pause_ns);
@@ -443,6 +495,7 @@ bridge_status bridge__runner_hasten(bridge__runner *runner, int64_t deadline)
 
 void bridge__runner_begin(bridge__runner *runner)
 {
+  runner->post.manned = true;
   /* seq_cst: who asks sees that it runs, or the slice sees what is asked. */
   atomic_store_explicit(&runner->state, BUSY, memory_order_seq_cst);
   /* Takes nothing: it only says that kicks did not come. */
@@ -454,6 +507,7 @@ void bridge__runner_begin(bridge__runner *runner)
 
 void bridge__runner_end(bridge__runner *runner)
 {
+  runner->post.manned = false;
   int busy = BUSY;
   /* Takes that no kick is being sent any more. */
   while (!atomic_compare_exchange_weak_explicit(&runner->state, &busy, IDLE,

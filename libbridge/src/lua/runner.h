@@ -11,11 +11,16 @@
    deadline is set, sleeps while there is nothing to watch, and lives as long as the
    process.  The child of a fork begins afresh.
 
+   What blocks in a wait of ours hears no kick: with each that is repeated the
+   supervisor rouses the wait as well, which looks, on its own thread, whether it has
+   to end.  It does so without the lock, as what ends waits takes locks of objects.
+
    Locks: the one lock here is taken with no other one of the library but a worker's
    `mutex`, which comes before it. */
 #ifndef BRIDGE_LUA_RUNNER_H
 #define BRIDGE_LUA_RUNNER_H
 
+#include "base/interrupt.h"
 #include "platform/kick.h"
 
 #include <stdatomic.h>
@@ -31,10 +36,10 @@ typedef struct bridge__runner {
   unsigned process;                /* which made it */
   /* 0 idle, 1 in a slice, 2 in a slice that cannot end: it is being kicked. */
   atomic_int state;
-  atomic_bool asked;         /* somebody wants something of what it runs */
-  atomic_bool late;          /* a deadline has passed; taken by the next kick */
-  atomic_bool deaf;          /* kicks do not come: the host may have blocked them */
-  atomic_bool timed;         /* one was set since the supervisor looked, */
+  atomic_bool asked; /* somebody wants something of what it runs */
+  atomic_bool late;  /* a deadline has passed; taken by the next kick */
+  atomic_bool deaf;  /* kicks do not come: the host may have blocked them */
+  atomic_bool timed; /* one was set since the supervisor looked, */
   _Atomic(int64_t) period;   /* and so far ahead */
   _Atomic(int64_t) deadline; /* by the clock; INT64_MAX for none */
   _Atomic(int64_t) cpu_end;  /* on the thread's CPU clock; INT64_MAX for none */
@@ -45,6 +50,12 @@ typedef struct bridge__runner {
   int64_t sampled;    /* and what it saw */
   int64_t pause;      /* between two kicks; guarded by the lock, */
   int64_t again;      /* when to kick next; guarded by the lock */
+  bool rousing;       /* its wait has to look as well; guarded by the lock */
+  bool prepared;      /* the post was made; guarded by the lock */
+  bridge__post post;  /* of its waits */
+  /* Those whose waits are to be roused: of the supervisor. */
+  struct bridge__runner *next_roused;
+  bool listed;
 } bridge__runner;
 
 /* The calling thread's; NULL if there is no memory, or the system refuses. */
@@ -52,6 +63,8 @@ bridge__runner *bridge__runner_mine(void);
 
 /* What kicks call: `lua/guard.c` has it. */
 void bridge__runner_deliver(bridge__kick_target *target);
+/* Whether a wait of the calling thread, whose post this is, has to end: as above. */
+bool bridge__runner_broken(bridge__post *post);
 
 /* The lock.  With it, wait until somebody says that something is settled; false if
    the deadline passed. */
@@ -61,10 +74,11 @@ bool bridge__runners_wait(int64_t deadline);
 void bridge__runners_settle(void);
 
 /* With the lock: somebody wants something of it, and has said what in a place that
-   its slices read.  Kicks it, and again until it says bridge__runner_satisfied.
+   its slices read.  Kicks it, and again until it says bridge__runner_satisfied.  With
+   `rousing` it is meant for what blocks, too: its wait is made to look.
    BRIDGE_OK; or the kick was sent, and nobody can repeat it: BRIDGE_ENOMEM,
    BRIDGE_ESYSTEM. */
-bridge_status bridge__runner_ask(bridge__runner *runner);
+bridge_status bridge__runner_ask(bridge__runner *runner, bool rousing);
 /* With the lock: a deadline of what it runs has come nearer. */
 bridge_status bridge__runner_hasten(bridge__runner *runner, int64_t deadline);
 
