@@ -58,34 +58,6 @@ for _, how in ipairs { "table", "text" } do
   check.equal(e.cause.code, "ENOTFOUND")
 end
 
--- A long chain takes no more than all of its errors: what is raised once more is the
--- cause, and nothing beside it.
-do
-  local code = [[
-    local peer
-    require "bridge".serve {
-      meet = function(other) peer = other end,
-      ask = function(n)
-        if n == 0 then error { deep = true } end
-        error((select(4, peer:call("ask", n - 1))))
-      end,
-    }
-  ]]
-  local a <close> = bridge.worker(code)
-  local b <close> = bridge.worker(code)
-  a:call("meet", b)
-  b:call("meet", a)
-  local _, _, _, e = a:call("ask", 12)
-  for _ = 1, 12 do
-    check.truthy(rawequal(e.value, e.cause))
-    e = e.cause
-  end
-  check.equal(e.value, { deep = true })
-  check.truthy(select(4, a:call("ask", 60)).cause)
-  a:call("meet")
-  b:call("meet")
-end
-
 -- The registry.
 do
   local found = {}

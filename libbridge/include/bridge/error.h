@@ -109,9 +109,9 @@ BRIDGE_API bridge_status bridge_error_frame(const bridge_error *error,
  * The error value as the script raised it: a message with one value.
  *
  * @param error  the error, or NULL
- * @return borrowed; NULL if there is none, if it is the error of a failed call (then
- *         that is the cause), or if it could not cross (then the
- *         text says what it was)
+ * @return borrowed; NULL if there is none or if it could not cross (then the
+ *         text says what it was); of the error of a failed call that was raised
+ *         once more, the value of that one
  *
  * @threadsafety Any thread.
  */

@@ -89,7 +89,6 @@ static void set_text(lua_State *L, const char *name, const char *text)
 
 static void push_cause(lua_State *L, const bridge_error *error, int depth);
 
-/* If the script raised the table that a failed call gave it, that is the value. */
 static void add_cause(lua_State *L, const bridge_error *error, int depth)
 {
   const bridge_error *cause = bridge_error_cause(error);
@@ -97,11 +96,6 @@ static void add_cause(lua_State *L, const bridge_error *error, int depth)
     return;
   }
   push_cause(L, cause, depth);
-  if (bridge_error_value(error) == NULL &&
-      bridge_error_status(error) == BRIDGE_ESCRIPT) {
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, "value");
-  }
   lua_setfield(L, -2, "cause");
 }
 

@@ -55,10 +55,6 @@ static bridge_error *error_of(const bridge_worker *worker,
   bridge_error *error = bridge__state_error(worker->state, task->L, code);
   if (code == LUA_ERRRUN) {
     bridge_error *cause = bridge__state_cause(worker->state, task->L);
-    if (cause != NULL) { /* it is what was raised, and crosses once */
-      bridge_message *none = NULL;
-      bridge__error_set_value(error, &none);
-    }
     if (cause == NULL) {
       cause = bridge__state_cause_again(worker->state, task, error);
     }
