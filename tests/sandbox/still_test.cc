@@ -166,6 +166,22 @@ TEST_F(Compiling, OfARunEndsWithItsTime)
   EXPECT_EQ(box.run("return 1"), "1");
 }
 
+TEST_F(Compiling, OfAFileEndsWithTheTimeOfARun)
+{
+  const std::string path =
+      testing::TempDir() + "deep" + std::to_string(getpid()) + ".lua";
+  std::ofstream(path, std::ios::binary) << "\xEF\xBB\xBF#!lua\n" << text;
+  for (const char *how : {"loadfile", "dofile"}) {
+    Box box(BRIDGE_STOP_STRICT);
+    limit(box.state.get(), 20);
+    box.run("return " + std::string(how) + "('" + path + "')");
+    EXPECT_STATUS(box.status, BRIDGE_ETIMEDOUT);
+    limit(box.state.get(), 0);
+    EXPECT_EQ(box.run("return 1"), "1");
+  }
+  std::remove(path.c_str());
+}
+
 TEST_F(Compiling, ByTheHolderEndsWithTheTimeOfARun)
 {
   Box box(BRIDGE_STOP_PROMPT);

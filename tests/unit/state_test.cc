@@ -457,15 +457,18 @@ TEST_F(Files, LoadersTakeTextOnly)
 
 TEST_F(Files, LoadersTakeCodeWhereItIsAllowed)
 {
-  bridge_state_options options = defaults();
-  options.binary_chunks = true;
-  Owned<bridge_state> state = make(options);
-  EXPECT_EQ(returns(state.get(), prologue_ +
-                                     "return load(code)(),"
-                                     "  loadfile(folder .. 'code.lua')(),"
-                                     "  dofile(folder .. 'code.lua'),"
-                                     "  (require 'code')"),
-            "1 1 1 1");
+  for (bridge_stop_level level : {BRIDGE_STOP_PROMPT, BRIDGE_STOP_STRICT}) {
+    bridge_state_options options = defaults();
+    options.binary_chunks = true;
+    options.stop = level;
+    Owned<bridge_state> state = make(options);
+    EXPECT_EQ(returns(state.get(), prologue_ +
+                                       "return load(code)(),"
+                                       "  loadfile(folder .. 'code.lua')(),"
+                                       "  dofile(folder .. 'code.lua'),"
+                                       "  (require 'code')"),
+              "1 1 1 1");
+  }
 }
 
 TEST_F(Files, LoadersBehaveAsLuasOwn)
@@ -499,6 +502,18 @@ TEST_F(Files, LoadersBehaveAsLuasOwn)
       "note(pcall(dofile, folder .. 'none.lua')) "
       "note(dofile(folder .. 'text.lua')) "
       "note(require 'text') "
+      "for i, text in ipairs { '\\xEF\\xBB\\xBFreturn 1', '#!lua\\nerror(2)', "
+      "    '\\xEF\\xBB\\xBF#' .. ('!'):rep(10000) .. '\\n\\nerror(3)', '', "
+      "'#', "
+      "    '\\xEF\\xBBreturn', '#\\n\\27Lua', 'x =', '\\xEF\\xBB\\xBF', "
+      "    'return \"' .. ('y'):rep(4096) .. '\"', '-- ' .. ('z'):rep(9000) } "
+      "do"
+      "  local f <close> = assert(io.open(folder .. 'odd.lua', 'wb'))"
+      "  f:write(text) f:close()"
+      "  local made, why = loadfile(folder .. 'odd.lua', 't')"
+      "  note(i, why) if made then note(pcall(made)) end end "
+      "os.remove(folder .. 'odd.lua') note(loadfile(folder)) "
+      "note(pcall(dofile, folder)) "
       "local ok, e = pcall(require, 'none') note(ok, e) "
       "package.path = nil note(pcall(require, 'none2')) "
       "note(coroutine.wrap(function() "
@@ -512,7 +527,10 @@ TEST_F(Files, LoadersBehaveAsLuasOwn)
   options.binary_chunks = true;
   Owned<bridge_state> luas = make(options);
   std::string original = returns(luas.get(), source);
+  options.stop = BRIDGE_STOP_STRICT;
+  Owned<bridge_state> both = make(options);
   EXPECT_EQ(said, original);
+  EXPECT_EQ(returns(both.get(), source), original);
   EXPECT_EQ(said[0], '\'') << said;
 }
 

@@ -103,10 +103,9 @@ static bridge_status leave_out(const bridge_state_options *options,
     if (options->libraries != NULL && (*set & bit) != 0) {
       return bridge__error_give(
           error,
-          bridge__error_format(BRIDGE_EINVAL,
-                               "the library '%s' is not allowed %s", names[i],
-                               options->sandbox ? "in a sandbox"
-                                                : "at the strict level"),
+          bridge__error_format(
+              BRIDGE_EINVAL, "the library '%s' is not allowed %s", names[i],
+              options->sandbox ? "in a sandbox" : "at the strict level"),
           BRIDGE_EINVAL);
     }
     *set &= ~bit;
@@ -283,8 +282,8 @@ void bridge__libraries_open(lua_State *L,
   preload(L, options->modules, options->module_count, false);
   set_path(L, "path", options->path);
   set_path(L, "cpath", options->cpath);
-  if (!options->binary_chunks) {
-    bridge__libraries_text_only(L);
+  if (!options->binary_chunks || is_strict(options)) {
+    bridge__libraries_loaders(L, options->binary_chunks);
   }
   if (is_strict(options)) {
     bridge__strict_open(L, options->sandbox ? BRIDGE__SANDBOX_TEXT : 0);

@@ -6,6 +6,8 @@
 
 #include <lua.h>
 
+#include <stdbool.h>
+
 /* Which standard libraries the options name, as a set of bits. */
 bridge_status bridge__libraries_parse(const bridge_state_options *options,
                                       unsigned *set,
@@ -21,7 +23,8 @@ void bridge__libraries_open(lua_State *L,
    raise. */
 void bridge__libraries_open_builtin(lua_State *L);
 
-/* Accept text only, wherever Lua loads a chunk.  May raise. */
-void bridge__libraries_text_only(lua_State *L);
+/* Wherever a script loads a chunk: accept text only, unless `binary`, and be stopped
+   meanwhile.  May raise. */
+void bridge__libraries_loaders(lua_State *L, bool binary);
 
 #endif
