@@ -58,6 +58,30 @@ for _, how in ipairs { "table", "text" } do
   check.equal(e.cause.code, "ENOTFOUND")
 end
 
+-- One that waits in a channel runs nothing, and is no alarm; its call stack is seen.
+do
+  local records, channel = bridge.queue(), bridge.channel()
+  local idle <close> = bridge.worker({ function(c)
+    for v in c:values() do print(v) end
+  end, name = "idle" }, channel)
+  bridge.set_logger(records)
+  bridge.set_watchdog(0.02)
+  local busy <close> = bridge.worker { "while true do end", name = "busy" }
+  local record = records:pop(30) -- it has looked, and seen both
+  check.equal(record.worker, "busy")
+  record = records:pop(30)
+  check.equal(record.worker, "busy")
+  bridge.set_watchdog(0)
+  bridge.set_logger()
+  check.equal(idle:info().running, "")
+  check.equal(idle:info().running_time, 0.0)
+  check.truthy(busy:info().running ~= "")
+  check.truthy((idle:traceback(30) or ""):find("idle", 1, true))
+  channel:close()
+  check.equal(idle:join(30), nil)
+  busy:cancel()
+end
+
 -- The registry.
 do
   local found = {}

@@ -205,4 +205,22 @@ check.raises("seconds or nil", s.call_timeout, s, "add", 1)
 check.raises("bridge.Queue expected", s.request, s, s, 1, "add")
 check.raises("a whole number", s.request, s, answers, "1", "add")
 
+-- What a handler had locked that was stopped is given back, though the service idles.
+do
+  local mutex = bridge.mutex()
+  local service <close> = bridge.worker({ [[
+    local mutex = ...
+    local bridge = require "bridge"
+    bridge.serve {
+      hold = function()
+        local guard <close> = mutex:guard()
+        while true do end
+      end,
+    }
+  ]], call_timeout = 0.1 }, mutex)
+  check.equal(select(3, service:call_timeout(30, "hold")), "ETIMEDOUT")
+  check.row(table.pack(mutex:lock(30)), true, "abandoned")
+  mutex:unlock()
+end
+
 check.done()

@@ -199,3 +199,11 @@ void bridge__wait_end(void)
     register_wait(post, NULL, NULL);
   }
 }
+
+bool bridge__interrupt_waits(bridge__interrupt *interrupt)
+{
+  bridge__mutex_lock(&interrupt->mutex);
+  bool waiting = interrupt->wake != NULL;
+  bridge__mutex_unlock(&interrupt->mutex);
+  return waiting;
+}

@@ -61,6 +61,9 @@ bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use);
 /* Whether the calling thread has one. */
 bool bridge__interruptible(void);
 
+/* From any thread: whether one that is bound to it waits at this moment. */
+bool bridge__interrupt_waits(bridge__interrupt *interrupt);
+
 /* Whether the calling thread has one, and it was requested, or the post is broken. */
 bool bridge__interrupted(void);
 

@@ -202,7 +202,9 @@ static struct {
 } watchdog = {.mutex = BRIDGE__MUTEX_INIT};
 
 enum {
-  LOOK_MS = 50 /* how long the script gets to come to a safe point */
+  LOOK_MS = 50,          /* how long the script gets to come to a safe point */
+  JUDGED_NS = 100000000, /* shorter limits do not tell who waits */
+  WAITS_NS = 200000      /* CPU time of one that waits, to be woken and look */
 };
 
 static void lock_watchdog(void)
@@ -215,13 +217,26 @@ static void unlock_watchdog(void)
   bridge__mutex_unlock(&watchdog.mutex);
 }
 
+/* Whether the thread has hardly run since the last look: then a C function of its
+   script waits, which the signal of a visit would break off. */
+static bool waits(bridge_worker *worker)
+{
+  /* Takes nothing: 0 is one whose time cannot be read. */
+  bool known =
+      atomic_load_explicit(&worker->gauge.cpu_clock, memory_order_relaxed) != 0;
+  int64_t before = worker->watched_cpu;
+  worker->watched_cpu = bridge__gauge_cpu(&worker->gauge);
+  return known && before >= 0 && worker->watched_cpu - before < WAITS_NS;
+}
+
 static void bark(bridge_worker *worker, const char *what, int64_t ran_ns)
 {
   bridge_error *where = NULL;
-  bridge_status status = bridge_worker_traceback(worker, LOOK_MS, &where);
-  const char *place = bridge_error_traceback(where);
-  if (status != BRIDGE_OK) {
-    place = "(within a C function that does not return)";
+  const char *place = "(within a C function that waits)";
+  if (!waits(worker)) {
+    bridge_status status = bridge_worker_traceback(worker, LOOK_MS, &where);
+    place = status == BRIDGE_OK ? bridge_error_traceback(where)
+                                : "(within a C function that does not return)";
   }
   bridge__log_format(&worker->log, BRIDGE_LOG_WARNING, where,
                      "%s has run for %lld ms without a break\n%s", what,
@@ -237,11 +252,23 @@ static void watch(bridge_worker *worker, int64_t limit_ns)
   if (since == 0 || bridge__worker_paused(worker)) {
     return;
   }
+  int64_t now = bridge__now_roughly();
+  if (bridge__interrupt_waits(&worker->interrupt)) {
+    worker->watched_from = now; /* a break, in a wait of ours */
+    worker->watched_since = 0;
+    return;
+  }
+  since = since > worker->watched_from ? since : worker->watched_from;
   if (since != worker->watched_since) {
     worker->watched_since = since;
     worker->watched_limit = limit_ns;
+    worker->watched_cpu = -1;
   }
-  int64_t ran = bridge__now_roughly() - since;
+  int64_t ran = now - since;
+  /* In half of a short time one that runs may get no processor, either. */
+  if (limit_ns >= JUDGED_NS && ran < worker->watched_limit - limit_ns / 2) {
+    worker->watched_cpu = bridge__gauge_cpu(&worker->gauge);
+  }
   if (ran > worker->watched_limit) {
     while (worker->watched_limit < ran) {
       worker->watched_limit *= 2;

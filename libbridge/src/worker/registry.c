@@ -206,7 +206,9 @@ static void look_at_running(const bridge_worker *worker,
 {
   bridge__label label;
   int64_t since = bridge__gauge_running(&worker->gauge, &label);
-  if (since == 0) {
+  bridge__interrupt *interrupt =
+      (bridge__interrupt *)(uintptr_t)&worker->interrupt;
+  if (since == 0 || bridge__interrupt_waits(interrupt)) {
     return;
   }
   int64_t now = bridge__now_roughly();

@@ -154,6 +154,29 @@ static bridge_status outcome_of(bridge_worker *worker,
   return BRIDGE_OK;
 }
 
+static void collect(void *L)
+{
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+/* What a stopped handler left open, such as the guard of a mutex that others wait
+   for, is given back when it is collected: a service that is idle collects nothing. */
+static void collect_left(bridge_worker *worker)
+{
+  static const bridge_limits patience = {.timeout_ms = 1000};
+  bridge_state *state = worker->state;
+  bridge__leash leash;
+  bridge__leash_init(&leash, &worker->life, &patience);
+  bridge__worker_enter_lua(worker);
+  bridge__resumed done = bridge__guard_call(&state->guard, &leash, state->main,
+                                            collect, state->main);
+  bridge__worker_leave_lua(worker);
+  bridge__leash_end(&leash);
+  if (done.ended != BRIDGE__ENDED) {
+    bridge_error_release(bridge__guard_take_stop(&state->guard));
+  }
+}
+
 static void end_main(bridge_worker *worker,
                      bridge__task *task,
                      const bridge__resumed *resumed)
@@ -198,7 +221,11 @@ static void end_request(bridge_worker *worker,
     bridge__reply_failure(&task->reply, status, error);
   }
   worker->driver.requests--;
+  bool stopped = task->stopped;
   bridge__task_drop(worker, task);
+  if (stopped) {
+    collect_left(worker);
+  }
 }
 
 void bridge__service_resume(bridge_worker *worker,

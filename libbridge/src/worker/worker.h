@@ -154,8 +154,10 @@ struct bridge_worker {
   atomic_bool told;      /* somebody took the outcome */
   atomic_bool paused;    /* written under mutex, read by anybody */
   unsigned visitors;     /* guarded by mutex: who uses the state's guard */
+  int64_t watched_from;  /* when the watchdog last saw it wait */
   int64_t watched_since; /* the watchdog's: the run that it looks at, */
-  int64_t watched_limit; /* and when it says so */
+  int64_t watched_limit; /* and when it says so, */
+  int64_t watched_cpu;   /* and its CPU time at the last look; -1: not known */
   bool exiting;          /* the functions of bridge.on_exit run, or have run */
   bridge__log_source log;
   bridge__warning warning;
