@@ -43,7 +43,6 @@ typedef struct call {
   int *numbers; /* of those arguments that are functions, else LUA_NOREF */
 
   int results;
-  bridge_status pack_status;
   bool is_integer; /* the one result, which is `integer` */
   lua_Integer integer;
   bridge_error *error;
@@ -267,36 +266,18 @@ static bridge_status refer_all(call *self)
   return status;
 }
 
-/* Takes the results after itself. */
-static int pack_protected(lua_State *L)
-{
-  call *self = lua_touserdata(L, 1);
-  self->pack_status = bridge_state_pack(self->self->state, L, 2, self->results,
-                                        self->packed, &self->error);
-  return 0;
-}
-
 /* Under the limits of the call: classes of scripts have a say in it. */
 static bridge_status pack_results(call *self)
 {
-  lua_State *lua = self->lua;
   bridge_status status = bridge_message_create(&self->packed, 0);
-  if (status != BRIDGE_OK || !lua_checkstack(lua, 2)) {
-    return BRIDGE_ENOMEM;
+  if (status != BRIDGE_OK) {
+    return status;
   }
-  lua_pushcfunction(lua, pack_protected);
-  lua_insert(lua, 1);
-  lua_pushlightuserdata(lua, self);
-  lua_insert(lua, 2);
-  bridge_error *error = NULL;
-  status = bridge_state_resume(self->self->state, lua, 1 + self->results, NULL,
-                               &error);
-  if (status == BRIDGE_OK) {
-    return self->pack_status;
+  status = bridge_state_pack(self->self->state, self->lua, 1, self->results,
+                             self->packed, &self->error);
+  if (status == BRIDGE_ECANCELLED || status == BRIDGE_ETIMEDOUT) {
+    revive(self, status);
   }
-  bridge_error_release(self->error);
-  self->error = error;
-  revive(self, status);
   return status;
 }
 

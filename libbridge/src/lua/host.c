@@ -110,7 +110,7 @@ static bridge_status pack_on(bridge__leash *leash, packing *job)
 {
   bridge__guard *guard = &job->state->guard;
   bridge__resumed done =
-      bridge__guard_call(guard, leash, job->state->main, pack, job);
+      bridge__guard_call(guard, leash, job->L, pack, job);
   if (done.ended == BRIDGE__ENDED) {
     return job->status;
   }
