@@ -128,4 +128,23 @@ do
   check.row(table.pack(answers:pop_answer(20)), 2, true, "new")
 end
 
+-- An answer for a queue that nobody has any more.
+do
+  local records, go = bridge.queue(), bridge.queue()
+  bridge.set_logger(records)
+  local service <close> = bridge.worker [[
+    require "bridge".serve { fail = function(go) go:pop() error "unheard" end }
+  ]]
+  local answers = bridge.queue()
+  check.equal(service:request(answers, 1, "fail", go), true)
+  answers = nil
+  collectgarbage()
+  collectgarbage()
+  go:push(1)
+  local record = records:pop(30)
+  check.truthy(record.text:find("asker had given up", 1, true))
+  check.truthy(record.error.message:find("unheard", 1, true))
+  bridge.set_logger()
+end
+
 check.done()

@@ -77,6 +77,14 @@ static void unheard(bridge_message *answer)
   bridge_message_release(answer);
 }
 
+/* Whether nobody but the reply has the queue: then nobody will pop there. */
+static bool alone(bridge_queue *answers)
+{
+  bridge__object *object = (bridge__object *)answers;
+  /* Takes nothing: who has no reference cannot get one. */
+  return atomic_load_explicit(&object->references, memory_order_relaxed) == 1;
+}
+
 static void reply_send(bridge__reply **reply,
                        bridge_status status,
                        bridge_error *error)
@@ -85,7 +93,8 @@ static void reply_send(bridge__reply **reply,
   bridge_queue *answers = (*reply)->answers;
   (*reply)->answer = NULL;
   address(answer, *reply, status, error);
-  status = bridge__queue_push_forced(answers, &answer);
+  status = alone(answers) ? BRIDGE_ECLOSED
+                          : bridge__queue_push_forced(answers, &answer);
   if (status != BRIDGE_OK && status != BRIDGE_ECLOSED) {
     /* Results that hold the queue they go to, say. */
     bridge_error_release(error);
