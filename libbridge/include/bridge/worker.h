@@ -575,9 +575,9 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker,
 /**
  * End the worker in stages: stop it; if it has not ended after @p grace_ms, cancel
  * it, with half of the same time as the grace; if it has not ended after the same
- * time again, give its thread up: what it was asked is answered by BRIDGE_ELOST, and
- * its phase is BRIDGE_WORKER_LOST.  If the thread comes back after all, the worker
- * ends as one that was cancelled.
+ * time again, and 100 ms at least, give its thread up: what it was asked is
+ * answered by BRIDGE_ELOST, and its phase is BRIDGE_WORKER_LOST.  If the thread
+ * comes back after all, the worker ends as one that was cancelled.
  *
  * A worker that the host drives is stepped here, and then ended wherever it is, as
  * nobody else runs it; what keeps this call is a script that nothing stops: a C

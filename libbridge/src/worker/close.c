@@ -7,7 +7,10 @@
 #include <limits.h>
 
 enum {
-  DEFAULT_GRACE_MS = 1000
+  DEFAULT_GRACE_MS = 1000,
+  /* Before a thread is given up, whatever the grace: it may just be about to end,
+     on a busy machine. */
+  LEAST_MS = 100
 };
 
 static bridge_status check(const bridge_worker *worker)
@@ -298,7 +301,7 @@ static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
   bridge_status status = wait_or_refuse(worker, grace_ms);
   if (status == BRIDGE_ETIMEDOUT) {
     bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, grace_ms / 2);
-    status = wait_or_refuse(worker, grace_ms);
+    status = wait_or_refuse(worker, grace_ms < LEAST_MS ? LEAST_MS : grace_ms);
   }
   return status == BRIDGE_ETIMEDOUT ? bridge__worker_lose(worker) : status;
 }
