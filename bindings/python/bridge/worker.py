@@ -515,8 +515,12 @@ class Worker(Handle[_core.Worker]):
         Raises: `Closed` when it has ended; `Unsupported` if it has a thread of
         its own; `Busy` if another thread steps it; `Deadlock`; `ForkedError`.
         """
-        self._stepper = get_ident()
-        return self._core.step_once(number("budget", budget, SIZE_MAX))
+        before, self._stepper = self._stepper, get_ident()
+        try:
+            return self._core.step_once(number("budget", budget, SIZE_MAX))
+        except Unsupported:
+            self._stepper = before  # nobody steps it
+            raise
 
     def timeout(self) -> float | None:
         """How many seconds you may wait before you must step again; None if
