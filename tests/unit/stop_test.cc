@@ -780,9 +780,11 @@ TEST_F(Stop, InterruptIsNoErrorOfATextThatIsCompiled)
   EXPECT_EQ(show(results_.get()), "false 'hey'");
 }
 
-/* Ends by itself, so that one that is not stopped fails, and hangs nothing. */
-const char long_loop[] =
-    "local t = os.clock() while os.clock() - t < 20 do end return 1";
+/* Ends by itself, so that one that is not stopped fails, and hangs nothing.  It
+   allocates for the sake of ThreadSanitizer: see audible(). */
+const char long_loop[] = "local t = os.clock() "
+                         "while os.clock() - t < 20 do local x = {} end "
+                         "return 1";
 
 TEST_F(Stop, ReachesThreadsThatBlockTheSignalLater)
 {
