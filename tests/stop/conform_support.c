@@ -11,7 +11,7 @@ bool conform_kick(bridge_state *state)
   bridge__runner *runner =
       atomic_load_explicit(&state->guard.runner, memory_order_seq_cst);
   if (runner != NULL) {
-    bridge__runner_ask(runner);
+    bridge__runner_ask(runner, false);
   }
   bridge__runners_unlock();
   return runner != NULL;
