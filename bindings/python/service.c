@@ -281,6 +281,9 @@ PyObject *bridge__py_worker_call(bridge_worker *worker,
   self.request.deadline = bridge__py_deadline(timeout_ms);
   PyObject *result = run_call(&self, timeout_ms);
   bool clean = self.answer != NULL || self.request.message != NULL;
+  if (!clean) { /* sent, and given up: nobody waits for it */
+    bridge_worker_withdraw(worker, self.request.answers, self.request.session);
+  }
   give_answers(self.request.answers, clean);
   bridge_message_release(self.request.message);
   bridge_message_release(self.answer);

@@ -1320,7 +1320,8 @@ public:
     EXPECT_EQ(session, 77u);
     const bridge_error *error = nullptr;
     status = bridge_answer_error(answer, &error);
-    return judge(status, error);
+    TRY(judge(status, error));
+    return bridge_worker_withdraw(worker, answers, 77);
   }
 };
 

@@ -70,6 +70,19 @@ for _, wrong in ipairs { "1", true, {}, print } do
                wrong)
 end
 check.raises("not%-a%-number", q.pop, q, 0 / 0)
+for _, limit in ipairs { "timeout", "cpu", "call_timeout", "call_cpu" } do
+  for _, wrong in ipairs { -1, -math.huge, 0 / 0, "1" } do
+    check.raises("'" .. limit .. "': seconds", bridge.worker,
+                 { "return 1", [limit] = wrong })
+  end
+  for _, none in ipairs { 0, 0.0, math.huge } do
+    check.equal(bridge.worker { "local n = 0 for i = 1, 1e6 do n = n + 1 end return n",
+                                [limit] = none }:join(30), 1000000)
+  end
+end
+check.raises("worker:cancel: one of", function()
+  objects.Worker:cancel("hard")
+end)
 q:push(1)
 check.row(table.pack(q:pop(math.huge)), 1)
 check.failed("EEMPTY", q:pop(-math.huge))

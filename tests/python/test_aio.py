@@ -363,6 +363,52 @@ def test_a_cancelled_call_is_forgotten():
     run(main())
 
 
+def test_ajoin_gives_what_join_gives():
+    async def main():
+        worker = bridge.Worker("local q = ... return q:pop(), 2", bridge.Queue())
+        for timeout in (0, 0.01):
+            with pytest.raises(bridge.Timeout):
+                await worker.ajoin(timeout=timeout)
+        with pytest.raises(bridge.InvalidError):
+            await worker.ajoin(timeout=-1)
+        waits = asyncio.ensure_future(worker.ajoin())
+        await asyncio.sleep(0)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        worker.cancel()
+        with pytest.raises(bridge.Cancelled):
+            await worker.ajoin(timeout=30)
+        assert await bridge.Worker("return 1, 'two'").ajoin() == (1, "two")
+        with pytest.raises(bridge.LuaError, match="oh"):
+            await bridge.Worker("error('oh', 0)").ajoin()
+
+    run(main())
+
+
+SPINS = """return require "bridge".serve {
+  spin = function(started) started:push(true) while true do end end,
+  add = function(a, b) return a + b end }"""
+
+
+def test_a_cancelled_call_stops_its_handler(queue):
+    async def main():
+        async with bridge.Worker(SPINS) as worker:
+            call = asyncio.ensure_future(worker.acall("spin", queue))
+            await queue.apop()
+            waits = asyncio.ensure_future(worker.acall("spin", queue))
+            await asyncio.sleep(0)
+            for task in (waits, call):
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(worker.acall("spin", queue), 0.05)
+            assert await worker.acall("add", 1, 2, timeout=30) == 3
+
+    run(main())
+
+
 def test_a_full_inbox_makes_calls_wait_for_room():
     async def main():
         async with bridge.Worker(SERVICE, inbox_items=2) as worker:

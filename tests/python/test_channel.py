@@ -226,6 +226,12 @@ def test_select_refuses():
         bridge.select([bridge.Flag()])
     with pytest.raises(TypeError):
         bridge.select(7)
+    channel = bridge.Channel()
+    channel.send(1)
+    for alone in (queue, channel):
+        with pytest.raises(TypeError, match="a list"):
+            bridge.select(alone, 0)
+    assert channel.receive() == 1
     with pytest.raises(bridge.Busy):
         bridge.select([queue, queue], 0)
 

@@ -90,6 +90,16 @@ def test_ctrl_c_breaks(wait):
     assert time.monotonic() - before < 20
 
 
+def test_ctrl_c_stops_the_handler_that_is_called():
+    out = interrupt(
+        "spins = bridge.Worker('return require([[bridge]]).serve{ f = function() return"
+        " 1 end, spin = function() while true do end end }')\n"
+        "ready()\nspins.call('spin')",
+        after="print(spins.call('f', timeout=30))",
+    )
+    assert out == ["interrupted", "1", "end"]
+
+
 def test_a_worker_of_the_host_can_be_closed_again_after_ctrl_c():
     out = interrupt(
         WAITS["a host's close"],

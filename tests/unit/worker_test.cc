@@ -995,6 +995,115 @@ TEST(Worker, StopsAHandlerWhoseTimeForTheAnswerIsOver)
   }
 }
 
+/* Of the answer that comes next. */
+static bridge_status next_answer(bridge_queue *answers, uint64_t session)
+{
+  bridge_message *reply = nullptr;
+  EXPECT_STATUS(bridge_queue_pop(answers, &reply, kSoon), BRIDGE_OK);
+  uint64_t answered = 0;
+  EXPECT_STATUS(bridge_answer_session(reply, &answered), BRIDGE_OK);
+  EXPECT_EQ(answered, session);
+  bridge_status status = bridge_answer_error(reply, nullptr);
+  bridge_message_release(reply);
+  return status;
+}
+
+TEST(Worker, WrongLimitsAreNamed)
+{
+  for (bool life : {true, false}) {
+    bridge_worker_options options;
+    bridge_worker_options_init(&options);
+    options.source = "return 1";
+    options.source_size = 8;
+    (life ? options.life : options.request).timeout_ms = -7;
+    bridge_worker *worker = nullptr;
+    bridge_error *error = nullptr;
+    EXPECT_STATUS(bridge_worker_create(&worker, &options, nullptr, &error),
+                  BRIDGE_EINVAL);
+    Owned<bridge_error> owner(error);
+    EXPECT_STREQ(bridge_error_text(error, nullptr),
+                 life ? "life: milliseconds from 0 on expected"
+                      : "request: milliseconds from 0 on expected");
+  }
+}
+
+TEST(Worker, WithdrawStopsTheHandlerAlone)
+{
+  auto worker =
+      start("local bridge = require('bridge') bridge.serve { "
+            "run = function() started = true while true do end end, "
+            "caught = function() started = true while true do "
+            "pcall(function() while true do end end) end end, "
+            "sleep = function() started = true bridge.sleep(1000) end, "
+            "add = function(a, b) return a + b end }");
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  for (const char *name : {"run", "caught", "sleep"}) {
+    for (bool begun : {false, true}) {
+      bridge_message *request = message(name);
+      ASSERT_STATUS(
+          bridge_worker_request(worker.get(), &request, -1, answers, 3),
+          BRIDGE_OK);
+      bridge_worker_info info;
+      bridge_worker_info_init(&info);
+      auto until =
+          std::chrono::steady_clock::now() + std::chrono::milliseconds(kSoon);
+      while (begun && std::chrono::steady_clock::now() < until) {
+        ASSERT_STATUS(bridge_worker_look(worker.get(), &info), BRIDGE_OK);
+        if (info.inbox_items == 0) {
+          break;
+        }
+      }
+      ASSERT_STATUS(bridge_worker_withdraw(worker.get(), answers, 3),
+                    BRIDGE_OK);
+      EXPECT_STATUS(next_answer(answers, 3), BRIDGE_ECANCELLED) << name;
+      std::string answer;
+      EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), &answer),
+                    BRIDGE_OK);
+    }
+  }
+}
+
+TEST(Worker, WithdrawLeavesOtherRequestsAlone)
+{
+  auto worker = start("local bridge = require('bridge') "
+                      "while not open do bridge.sleep(0) "
+                      "open = bridge.self():info().inbox_items > 3 end "
+                      "bridge.serve { add = function(a, b) return a + b end }");
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  /* Of some that came before bridge.serve. */
+  for (uint64_t i = 0; i < 3; i++) {
+    bridge_message *request = message("add", 1, 1);
+    ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, i),
+                  BRIDGE_OK);
+  }
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 1), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 9), BRIDGE_OK);
+  bridge_message *request = message("add", 1, 1);
+  ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 3),
+                BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 0), BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 1), BRIDGE_ECANCELLED);
+  EXPECT_STATUS(next_answer(answers, 2), BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 3), BRIDGE_OK);
+  /* It has been answered; and the same number is asked again. */
+  std::string answer;
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 3), BRIDGE_OK);
+  EXPECT_STATUS(ask(worker.get(), message("add", 1, 1), &answer), BRIDGE_OK);
+  request = message("add", 1, 1);
+  ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, answers, 3),
+                BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 3), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_withdraw(nullptr, answers, 3), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), nullptr, 3),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 3), BRIDGE_EDEAD);
+}
+
 TEST(Worker, CancelAnswersTheRequestsInIt)
 {
   auto worker = start(kService);

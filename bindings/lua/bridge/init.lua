@@ -152,6 +152,14 @@ function rules.seconds(value)
   end
 end
 
+-- As in C, 0 is no limit.
+function rules.limit(value)
+  local wrong = rules.seconds(value)
+  if wrong or value < 0 then
+    return wrong or "seconds from 0 on expected, got " .. value
+  end
+end
+
 function rules.boolean(value)
   if value ~= true and value ~= false then
     return "true or false expected"
@@ -259,8 +267,8 @@ local worker_options = {
   stack_size = "size", drive = "drive", waker = "waker",
   inbox_items = "size", inbox_bytes = "size", inbox_full = "full",
   log = "queue", priority = "priority", affinity = "processors",
-  stop = "level", sandbox = "boolean", timeout = "seconds", cpu = "seconds",
-  call_timeout = "seconds", call_cpu = "seconds",
+  stop = "level", sandbox = "boolean", timeout = "limit", cpu = "limit",
+  call_timeout = "limit", call_cpu = "limit",
 }
 
 local limit_options = {
@@ -370,8 +378,8 @@ end
 -- inbox_items, inbox_bytes, inbox_full (as full of a queue), log (a queue for its
 -- records), priority ("idle", "low", "normal" or "high", of its thread), affinity (a
 -- list of the processors that its thread may use, from 0 on); where the system
--- refuses these two, no worker is made.  What is left out has its default; memory_limit = 0
--- is no limit, the other sizes are at least 1.
+-- refuses these two, no worker is made.  What is left out has its default; memory_limit,
+-- timeout, cpu, call_timeout and call_cpu of 0 are no limit, the other sizes are at least 1.
 --
 -- There is no option for C modules to preload: an opener is a C function, and only
 -- C can hand one over (bridge_state_options).  A worker requires its C modules by
@@ -458,6 +466,10 @@ end
 --- Cancel the worker, at a level (nil for its state's own), after `grace` seconds in
 -- which its script may clean up.
 function Worker.cancel(self, level, grace)
+  local wrong = level ~= nil and rules.level(level)
+  if wrong then
+    raise(2, "worker:cancel: " .. wrong)
+  end
   return cancel_worker(self, level, grace)
 end
 

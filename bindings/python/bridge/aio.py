@@ -198,6 +198,8 @@ async def call(
         return future.result()
     finally:
         answers.waiting.pop(session, None)
+        if not future.done():
+            worker._core.take_back(answers.queue, session)
 
 
 async def _ask(
@@ -233,6 +235,18 @@ async def _nap(pause: float, deadline: float | None) -> float:
         raise _late()
     await asyncio.sleep(pause if left is None else min(pause, left))
     return min(pause * 2, _LATEST)
+
+
+async def join(worker: Worker, timeout: float | None) -> Any:
+    """What the chunk of a worker has returned.  There is no descriptor to watch, and a
+    thread that waits could not be called back."""
+    seconds("timeout", timeout)
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    pause = _SOONEST
+    while worker.alive:
+        pause = await _nap(pause, deadline)
+    return worker.join(0)
 
 
 async def next_values(

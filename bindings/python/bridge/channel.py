@@ -270,6 +270,8 @@ def select(
 
     Thread safety: any thread.
     """
+    if isinstance(sources, (Queue, Channel)):
+        raise TypeError(f"a list of queues and channels is expected, not {sources!r}")
     rows = tuple(sources)
     if not rows:
         raise InvalidError("a queue or a channel is expected, not none at all")

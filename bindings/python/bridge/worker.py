@@ -269,9 +269,8 @@ class Worker(Handle[_core.Worker]):
         """Ask and wait for the answer.
 
         Parameters: ``name`` is the handler's, ``args`` are its arguments,
-        ``timeout`` in seconds is for all of it; None waits for ever.  When it is over
-        the handler is stopped, alone; after Ctrl-C it goes on, and nobody hears of its
-        answer.
+        ``timeout`` in seconds is for all of it; None waits for ever.  When it is over,
+        or Ctrl-C ends the wait, the handler is stopped, alone.
 
         Returns: what the handler returned: one value, or a tuple of any other
         number.
@@ -303,9 +302,8 @@ class Worker(Handle[_core.Worker]):
     ) -> Any:
         """Like `call`, for a task of asyncio; any number at the same time.
 
-        When the ``timeout`` is over the handler is stopped.  Cancelling the task only
-        forgets the answer: the handler goes on until it is done or its ``timeout`` is
-        over.
+        When the ``timeout`` is over, or the task is cancelled, the handler is stopped,
+        alone.
         """
         from . import aio  # here, since asyncio takes long to import
 
@@ -438,6 +436,13 @@ class Worker(Handle[_core.Worker]):
         `ForkedError`.
         """
         return self._core.join_values(timeout)
+
+    async def ajoin(self, timeout: float | None = None) -> Any:
+        """Like `join`, for a task of asyncio.  It looks again and again, 20 times a
+        second at last, and holds up neither the loop nor a thread."""
+        from . import aio
+
+        return await aio.join(self, timeout)
 
     def stop(self) -> None:
         """Ask the worker to stop: requests that are in the inbox are still
@@ -613,10 +618,11 @@ def find(key: str | int) -> Worker | None:
 def set_watchdog(limit: float | None) -> None:
     """Have a thread look at all workers, and warn, through the logger, of scripts that
     run without a break for longer than ``limit`` seconds, with where they are; None
-    ends it.
+    or 0 ends it.
 
     Raises: `InvalidError`, `TypeError`, `OutOfMemory`, `SystemFailure`.
 
     Thread safety: any thread.
     """
-    _core.set_watchdog(_limit("limit", limit))
+    off = isinstance(limit, (int, float)) and limit == 0 and limit is not False
+    _core.set_watchdog(0 if off else _limit("limit", limit))

@@ -426,6 +426,26 @@ BRIDGE_API bridge_status bridge_worker_request_within(bridge_worker *worker,
                                                       uint64_t session);
 
 /**
+ * Take a request back, since nobody waits for its answer any more: one that is in the
+ * inbox does not run, the handler of one that runs is stopped, as a script that is
+ * cancelled; at the cooperative level it is only told, in its waits and by
+ * `bridge.cancelled()`.  The answer is BRIDGE_ECANCELLED then.  One that has been
+ * answered, or was never sent, is not missed.  Returns at once.
+ *
+ * @param worker   the worker that was asked
+ * @param answers  where the answer was to go
+ * @param session  the number that was given; all requests that have both are taken back
+ * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EDEAD if the worker ends or has ended, so
+ *         that all is answered; BRIDGE_EFORKED; BRIDGE_ENOMEM and BRIDGE_ESYSTEM if a
+ *         script that runs cannot be reached
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_withdraw(bridge_worker *worker,
+                                                bridge_queue *answers,
+                                                uint64_t session);
+
+/**
  * Which request a message answers.
  *
  * @param message       a message popped from a queue of answers

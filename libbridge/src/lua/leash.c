@@ -63,6 +63,21 @@ void bridge__leash_shorten(bridge__leash *leash, int64_t deadline)
   }
 }
 
+void bridge__leash_tell(bridge__leash *leash, unsigned use)
+{
+  /* seq_cst: see told_to_stop(). */
+  atomic_store_explicit(&leash->stopped, use, memory_order_seq_cst);
+}
+
+/* The clock is what stops it at its next slice: nobody kicks for it. */
+void bridge__leash_stop(bridge__leash *leash)
+{
+  /* Takes nothing: this thread wrote it. */
+  bridge__leash_tell(leash,
+                     atomic_load_explicit(&leash->use, memory_order_relaxed));
+  leash->deadline = 0;
+}
+
 /* ---- Whether it is due ---- */
 
 /* When a stop with a grace ends this use. */

@@ -52,6 +52,10 @@ void bridge__leash_end(bridge__leash *leash);
 void bridge__leash_limit(bridge__leash *leash, const bridge_limits *limits);
 /* Let it end at a moment of bridge__now, too. */
 void bridge__leash_shorten(bridge__leash *leash, int64_t deadline);
+/* It is due from now on, as one that was told to stop; for who holds the state. */
+void bridge__leash_stop(bridge__leash *leash);
+/* Tell that use to stop, from any thread: nobody is kicked. */
+void bridge__leash_tell(bridge__leash *leash, unsigned use);
 
 /* Whether it or a parent was told to stop, be it that the grace is not over. */
 bool bridge__leash_told(const bridge__leash *leash);

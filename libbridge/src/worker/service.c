@@ -96,8 +96,9 @@ static bridge_status end_guarded(ending *job,
 {
   bridge__guard *guard = &job->worker->state->guard;
   bridge__worker_enter_lua(job->worker);
-  bridge__resumed done =
-      bridge__guard_call(guard, &job->task->leash, L, body, job);
+  bridge__resumed done = bridge__guard_call(
+      guard, bridge__turn_begin(job->worker, job->task), L, body, job);
+  bridge__turn_end(job->worker);
   bridge__worker_leave_lua(job->worker);
   *error = job->error;
   if (done.ended == BRIDGE__ENDED) {
@@ -237,9 +238,10 @@ void bridge__service_resume(bridge_worker *worker,
   driver->running = task;
   bridge__gauge_begin(&worker->gauge, &task->label);
   bridge__worker_enter_lua(worker);
-  bridge__resumed resumed =
-      bridge__guard_resume(&worker->state->guard, &task->leash, task->L,
-                           arguments, BRIDGE__MAY_YIELD);
+  bridge__resumed resumed = bridge__guard_resume(
+      &worker->state->guard, bridge__turn_begin(worker, task), task->L,
+      arguments, BRIDGE__MAY_YIELD);
+  bridge__turn_end(worker);
   bridge__worker_leave_lua(worker);
   bridge__gauge_end(&worker->gauge);
   driver->running = before;
@@ -268,6 +270,11 @@ static void refuse(bridge_worker *worker,
                    bridge_status status,
                    bridge_error *error)
 {
+  if (request->envelope.kind == BRIDGE__WITHDRAW) {
+    bridge_error_release(error);
+    bridge_message_release(request);
+    return;
+  }
   bridge__reply *reply = request->envelope.attachment;
   request->envelope.attachment = NULL;
   if (reply != NULL) {
@@ -386,8 +393,10 @@ static bridge_status prepare_guarded(beginning *job)
   bridge_worker *worker = job->worker;
   bridge__guard *guard = &worker->state->guard;
   bridge__worker_enter_lua(worker);
-  bridge__resumed done = bridge__guard_call(
-      guard, &job->task->leash, worker->state->main, prepare_protected, job);
+  bridge__resumed done =
+      bridge__guard_call(guard, bridge__turn_begin(worker, job->task),
+                         worker->state->main, prepare_protected, job);
+  bridge__turn_end(worker);
   bridge__worker_leave_lua(worker);
   if (done.ended == BRIDGE__ENDED) {
     return job->status;
@@ -473,7 +482,10 @@ void bridge__service_receive(bridge_worker *worker, bridge_message *message)
   bridge__driver *driver = &worker->driver;
   /* Behind those that have been waiting longer. */
   bool waits = !driver->serving || driver->early_first != NULL;
-  if (message->envelope.kind == BRIDGE__REQUEST && waits && !driver->stopping &&
+  bool follows =
+      message->envelope.kind == BRIDGE__WITHDRAW && driver->early_first != NULL;
+  bool early = message->envelope.kind == BRIDGE__REQUEST && waits;
+  if ((early || follows) && !driver->stopping &&
       !bridge__worker_interrupted(worker)) {
     keep_for_later(driver, message);
     return;
@@ -485,6 +497,9 @@ void bridge__service_receive(bridge_worker *worker, bridge_message *message)
     return;
   case BRIDGE__NEXT:
     bridge__next_receive(worker, message);
+    return;
+  case BRIDGE__WITHDRAW:
+    bridge__withdraw_receive(worker, message);
     return;
   case BRIDGE__STOP:
     bridge_message_release(message);
@@ -519,7 +534,11 @@ bool bridge__service_early(bridge_worker *worker)
   if (request == NULL) {
     return false;
   }
-  dispatch(worker, request);
+  if (request->envelope.kind == BRIDGE__WITHDRAW) {
+    bridge__withdraw_receive(worker, request);
+  } else {
+    dispatch(worker, request);
+  }
   return true;
 }
 

@@ -38,6 +38,7 @@ static void free_parts(bridge_worker *worker)
   bridge_thread_release(worker->thread);
   bridge__free(worker->name);
   bridge__calls_free(worker);
+  bridge__withdraw_free(worker);
   bridge__interrupt_destroy(&worker->interrupt);
   bridge__condition_destroy(&worker->ended);
   bridge__mutex_destroy(&worker->mutex);
@@ -190,7 +191,34 @@ static bridge_status start_thread(bridge_worker *worker,
   return status;
 }
 
-static bridge_status check_options(const bridge_worker_options *options)
+/* What people should know of options that make no worker, or NULL. */
+static const char *wrong_in(const bridge_worker_options *options)
+{
+  if (options->drive != BRIDGE_DRIVE_THREAD &&
+      options->drive != BRIDGE_DRIVE_HOST) {
+    return "drive: no such kind";
+  }
+  if (options->source != NULL && options->file != NULL) {
+    return "two chunks: a source and a file";
+  }
+  if (options->drive == BRIDGE_DRIVE_HOST &&
+      (options->priority != BRIDGE_PRIORITY_NORMAL || options->affinity != 0)) {
+    return "priority and affinity are for a thread of its own";
+  }
+  if (options->inbox_full < BRIDGE_QUEUE_BLOCK ||
+      options->inbox_full > BRIDGE_QUEUE_DROP_OLDEST) {
+    return "inbox_full: no such policy";
+  }
+  if (!bridge__limits_valid(&options->life)) {
+    return "life: milliseconds from 0 on expected";
+  }
+  return bridge__limits_valid(&options->request)
+             ? NULL
+             : "request: milliseconds from 0 on expected";
+}
+
+static bridge_status check_options(const bridge_worker_options *options,
+                                   bridge_error **error)
 {
   if (options == NULL) {
     return BRIDGE_EINVAL;
@@ -198,20 +226,12 @@ static bridge_status check_options(const bridge_worker_options *options)
   if (options->version != BRIDGE_WORKER_OPTIONS_VERSION) {
     return BRIDGE_EVERSION;
   }
-  bool known = options->drive == BRIDGE_DRIVE_THREAD ||
-               options->drive == BRIDGE_DRIVE_HOST;
-  bool one_chunk = options->source == NULL || options->file == NULL;
-  bool threaded =
-      options->drive == BRIDGE_DRIVE_THREAD ||
-      (options->priority == BRIDGE_PRIORITY_NORMAL && options->affinity == 0);
-  bool policy = options->inbox_full >= BRIDGE_QUEUE_BLOCK &&
-                options->inbox_full <= BRIDGE_QUEUE_DROP_OLDEST;
-  bool limits = bridge__limits_valid(&options->life) &&
-                bridge__limits_valid(&options->request);
-  if (!known || !one_chunk || !threaded || !policy || !limits) {
-    return BRIDGE_EINVAL;
+  const char *wrong = wrong_in(options);
+  if (wrong == NULL) {
+    return BRIDGE_OK;
   }
-  return BRIDGE_OK;
+  *error = bridge__error_format(BRIDGE_EINVAL, "%s", wrong);
+  return BRIDGE_EINVAL;
 }
 
 static bridge_status make_parts(bridge_worker *worker,
@@ -222,6 +242,8 @@ static bridge_status make_parts(bridge_worker *worker,
   bridge_status status = make_name(worker, options->name);
   bridge__leash_init(&worker->life, NULL, NULL);
   bridge__leash_init(&worker->last, NULL, NULL);
+  bridge__leash_init(&worker->turn, NULL, NULL);
+  bridge__leash_end(&worker->turn);
   worker->life_limits = options->life;
   worker->request_limits = options->request;
   worker->log.name = worker->name;
@@ -281,7 +303,7 @@ bridge_status bridge_worker_create(bridge_worker **out,
   if (error != NULL) {
     *error = NULL;
   }
-  bridge_status status = check_options(options);
+  bridge_status status = check_options(options, &failure);
   bridge_message *values = arguments == NULL ? NULL : *arguments;
   if (out == NULL || (values != NULL && !bridge__message_finished(values))) {
     status = BRIDGE_EINVAL;

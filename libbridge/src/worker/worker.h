@@ -35,7 +35,8 @@ enum {
   BRIDGE__REQUEST,
   BRIDGE__ANSWER,
   BRIDGE__STOP,
-  BRIDGE__NEXT
+  BRIDGE__NEXT,
+  BRIDGE__WITHDRAW
 };
 
 /* Whom to answer.  It is an object so that a request which is dropped anywhere,
@@ -47,6 +48,8 @@ typedef struct bridge__reply {
   uint64_t session;
   int64_t deadline; /* of who waits for it; INT64_MAX for none */
 } bridge__reply;
+
+typedef struct bridge__withdrawal bridge__withdrawal; /* withdraw.c */
 
 /* Most queues that a worker keeps for the calls to come. */
 #define BRIDGE__IDLE_QUEUES 8
@@ -129,6 +132,11 @@ struct bridge_worker {
   atomic_bool stop_asked;
   bridge__leash life; /* of all its scripts */
   bridge__leash last; /* of what they have to close at the end */
+  bridge__leash turn; /* of the task that runs now, whose own is the parent */
+  _Atomic(bridge_queue *) turn_answers; /* whom that answers; NULL for nobody */
+  atomic_uint_fast64_t turn_session;
+  bridge__withdrawal *withdrawn; /* guarded by mutex */
+  atomic_size_t withdrawals;     /* how many these are */
   bridge_limits life_limits;
   bridge_limits request_limits;
   /* Whether the driver is in Lua: see lost.c. */
@@ -318,6 +326,15 @@ void bridge__service_refuse_all(bridge_worker *worker,
                                 bridge_error *error);
 /* Let bridge.serve return if it was asked to stop and all is answered. */
 void bridge__service_check_end(bridge_worker *worker);
+
+/* ---- withdraw.c ---- */
+/* Around everything that runs for a task: what it is to run on. */
+bridge__leash *bridge__turn_begin(bridge_worker *worker, bridge__task *task);
+void bridge__turn_end(bridge_worker *worker);
+/* That a request was withdrawn, from the inbox.  Takes it. */
+void bridge__withdraw_receive(bridge_worker *worker, bridge_message *message);
+/* Nobody has a handle any more. */
+void bridge__withdraw_free(bridge_worker *worker);
 
 /* ---- registry.c ---- */
 /* Before its thread starts; and once nothing of it is written any more. */
