@@ -1031,9 +1031,9 @@ TEST(Worker, WithdrawStopsTheHandlerAlone)
 {
   auto worker =
       start("local bridge = require('bridge') bridge.serve { "
-            "run = function() started = true while true do end end, "
+            "run = function() started = true while true do local t = {} end end, "
             "caught = function() started = true while true do "
-            "pcall(function() while true do end end) end end, "
+            "pcall(function() while true do local t = {} end end) end end, "
             "sleep = function() started = true bridge.sleep(1000) end, "
             "add = function(a, b) return a + b end }");
   bridge_queue *answers = nullptr;
