@@ -520,9 +520,10 @@ class Worker(Handle[_core.Worker]):
         Raises: `Closed` when it has ended; `Unsupported` if it has a thread of
         its own; `Busy` if another thread steps it; `Deadlock`; `ForkedError`.
         """
+        most = number("budget", budget, SIZE_MAX)
         before, self._stepper = self._stepper, get_ident()
         try:
-            return self._core.step_once(number("budget", budget, SIZE_MAX))
+            return self._core.step_once(most)
         except Unsupported:
             self._stepper = before  # nobody steps it
             raise
