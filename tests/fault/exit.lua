@@ -5,7 +5,8 @@ local bridge = require "bridge"
 local SETUP = [[
 local bridge = require "bridge"
 local up = bridge.queue()
-computing = bridge.worker("local up = ... up:push(1) while true do end", up)
+computing = bridge.worker({ "local up = ... up:push(1) while true do end",
+                            stop = "cooperative" }, up)
 littering = bridge.worker(
   "local up = ... up:push(1) while true do local t = { {}, {} } end", up)
 waiting = bridge.worker("local up, q = ... up:push(1) q:pop()", up, bridge.queue())

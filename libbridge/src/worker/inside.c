@@ -44,8 +44,10 @@ static int yield_keeping(lua_State *L,
   return lua_yieldk(L, 0, context, finish);
 }
 
+/* The one ordinary error that a cancel with a grace is worth: no other follows. */
 static int cancelled_error(lua_State *L)
 {
+  bridge__guard_clear_interrupt(bridge__guard_of(L));
   return luaL_error(L, "cancelled");
 }
 
