@@ -366,7 +366,9 @@ static int worker_next_timeout(lua_State *L)
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
   }
-  lua_remove(L, 2);
+  if (lua_gettop(L) > 1) {
+    lua_remove(L, 2);
+  }
   return next_values(L, 2, timeout_ms);
 }
 
