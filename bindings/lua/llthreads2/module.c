@@ -29,6 +29,7 @@ typedef struct handle {
   bridge__child *child;   /* NULL once there is no use for it */
   bridge_thread *thread;  /* NULL before the start, and after the last use */
   bridge_message *values; /* on their way; NULL else */
+  bridge_error *error;    /* while its text is raised; NULL else */
   bool keeps;             /* a claim on the child's state */
   bool collected;
   bool started;
@@ -83,6 +84,12 @@ static void drop_values(handle *self)
   self->values = NULL;
 }
 
+static void drop_error(handle *self)
+{
+  bridge_error_release(self->error);
+  self->error = NULL;
+}
+
 /* The state may be closed, and the child forgets its handle. */
 static void drop_child(handle *self)
 {
@@ -115,12 +122,14 @@ static handle *push_handle(lua_State *L)
   return self;
 }
 
-/* Give up a child that could not be made ready, and raise its error. */
+/* Give up a child that could not be made ready, and raise its error.  The handle
+   has that meanwhile: to push the text may raise for lack of memory. */
 static int raise_failure(lua_State *L,
                          handle *self,
                          bridge_status status,
                          bridge_error *error)
 {
+  self->error = error;
   size_t size = 0;
   const char *text = bridge_error_text(error, &size);
   drop_child(self);
@@ -131,7 +140,7 @@ static int raise_failure(lua_State *L,
   } else {
     lua_pushlstring(L, text, size);
   }
-  bridge_error_release(error);
+  drop_error(self);
   return lua_error(L);
 }
 
@@ -395,6 +404,7 @@ static int method_gc(lua_State *L)
   drop_thread(self);
   drop_child(self);
   drop_values(self);
+  drop_error(self);
   return 0;
 }
 
