@@ -211,7 +211,13 @@ if not support.sanitized then
     local llthreads2 = require "llthreads2"
     local threads = {}
     while true do
-      local thread = llthreads2.new "require 'bridge'.sleep(1000)"
+      local made, thread =
+        pcall(llthreads2.new, "require 'bridge'.sleep(1000)")
+      if not made then -- what is left may be too little for a state, too
+        print "no state"
+        io.stdout:flush()
+        os.exit(0, false)
+      end
       local ok, why, none = thread:start(true, true)
       if not ok then
         print(ok, why, none, thread:started(), thread:join())
@@ -226,8 +232,10 @@ if not support.sanitized then
       end
     end
   ]], "ulimit -v 200000;")
-  check.equal(output, "nil\tResource temporarily unavailable\tnil\tfalse\tnil\t" ..
-              not_started .. "\n")
+  if output ~= "no state\n" then
+    check.equal(output, "nil\tResource temporarily unavailable\tnil\tfalse\tnil\t" ..
+                not_started .. "\n")
+  end
 end
 
 check.done()
