@@ -965,7 +965,7 @@ TEST(Worker, CancelsEveryWait)
 TEST(Worker, StopsAHandlerWhoseTimeForTheAnswerIsOver)
 {
   auto worker = start("require('bridge').serve { "
-                      "run = function() while true do end end, "
+                      "run = function() while true do local t = {} end end, "
                       "add = function(a, b) return a + b end }");
   bridge_queue *answers = nullptr;
   ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
