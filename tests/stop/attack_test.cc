@@ -300,7 +300,8 @@ const std::vector<attack> &attacks()
 {
   static const std::vector<attack> all = [] {
     size_t count = 0;
-    const attack *read = attacks_read(ATTACKS, &count);
+    /* Kept: the texts are in it. */
+    static const attack *const read = attacks_read(ATTACKS, &count);
     return std::vector<attack>(read, read + count);
   }();
   return all;
