@@ -23,8 +23,7 @@ void *bridge__retain_living(void *object)
 {
   bridge__object *base = object;
   /* Takes and publishes nothing: the lock that keeps it from being freed does. */
-  size_t count =
-      atomic_load_explicit(&base->references, memory_order_relaxed);
+  size_t count = atomic_load_explicit(&base->references, memory_order_relaxed);
   while (count > 0) {
     if (atomic_compare_exchange_weak_explicit(&base->references, &count,
                                               count + 1, memory_order_relaxed,

@@ -109,8 +109,7 @@ static void pack(void *user)
 static bridge_status pack_on(bridge__leash *leash, packing *job)
 {
   bridge__guard *guard = &job->state->guard;
-  bridge__resumed done =
-      bridge__guard_call(guard, leash, job->L, pack, job);
+  bridge__resumed done = bridge__guard_call(guard, leash, job->L, pack, job);
   if (done.ended == BRIDGE__ENDED) {
     return job->status;
   }
