@@ -914,6 +914,12 @@ TEST(Worker, CleansUpInPeaceWhenCancelled)
             "out:push(n) end}) ready:push(1) bridge.sleep(1e6)",
             message(ready.get(), out.get()));
   EXPECT_EQ(pop(ready.get()), "1");
+  /* It is in its sleep: in the middle of a computation nothing would be closed. */
+  bridge_worker_info info;
+  bridge_worker_info_init(&info);
+  do {
+    ASSERT_STATUS(bridge_worker_look(worker.get(), &info), BRIDGE_OK);
+  } while (info.running[0] != '\0');
   EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, kSoon),
                 BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_join(worker.get(), kSoon, nullptr, nullptr),
