@@ -171,7 +171,8 @@ TEST_F(Crowd, OfWorkersMayBeCancelled)
     make(each.out(), "require 'bridge'.sleep(1e6)", BRIDGE_DRIVE_THREAD);
   }
   for (auto &each : all) {
-    EXPECT_STATUS(bridge_worker_cancel(each, BRIDGE_STOP_DEFAULT, 0), BRIDGE_OK);
+    EXPECT_STATUS(bridge_worker_cancel(each, BRIDGE_STOP_DEFAULT, 0),
+                  BRIDGE_OK);
   }
   for (auto &each : all) {
     EXPECT_STATUS(bridge_worker_join(each, kLong, nullptr, nullptr),

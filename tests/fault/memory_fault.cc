@@ -870,7 +870,7 @@ private:
     TRY(bridge_state_enter(state, kLong, &main));
     EXPECT_STATUS(bridge_state_set_limits(state, nullptr), BRIDGE_OK);
     lua_resetthread(routine);
-    lua_settop(routine, 0); /* what it died of */
+    lua_settop(routine, 0);            /* what it died of */
     lua_pushcfunction(routine, twice); /* takes no memory */
     lua_pushinteger(routine, 21);
     int results = 0;
@@ -1652,23 +1652,39 @@ template <typename T> Entry entry(const char *name, int stride = 1)
 }
 
 const Entry kEntries[] = {
-    entry<Messages>("Messages"), entry<Readers>("Readers"),
-    entry<Buffers>("Buffers"),   entry<Wakers>("Wakers"),
-    entry<Lists>("Lists"),       entry<Queues>("Queues"),
-    entry<Channels>("Channels"), entry<Selects>("Selects"),
-    entry<Shared>("Shared"),     entry<Timers>("Timers"),
-    entry<Threads>("Threads"),   entry<StateOptions>("StateOptions", 7),
-    entry<Bare>("Bare"),         entry<Values>("Values", 7),
-    entry<Within>("Within"),     entry<Handles>("Handles", 7),
-    entry<Called>("Called"),     entry<Chunk>("Chunk"),
-    entry<Failures>("Failures"), entry<Module>("Module", 23),
-    entry<Life>("Life", 7),      entry<Chunks>("Chunks", 23),
-    entry<Calls>("Calls"),       entry<Requests>("Requests"),
-    entry<Relays>("Relays", 3),  entry<Stepped>("Stepped"),
-    entry<Ends>("Ends", 23),     entry<Rest>("Rest"),
-    entry<Sandboxed>("Sandboxed", 23), entry<Strict>("Strict", 7),
+    entry<Messages>("Messages"),
+    entry<Readers>("Readers"),
+    entry<Buffers>("Buffers"),
+    entry<Wakers>("Wakers"),
+    entry<Lists>("Lists"),
+    entry<Queues>("Queues"),
+    entry<Channels>("Channels"),
+    entry<Selects>("Selects"),
+    entry<Shared>("Shared"),
+    entry<Timers>("Timers"),
+    entry<Threads>("Threads"),
+    entry<StateOptions>("StateOptions", 7),
+    entry<Bare>("Bare"),
+    entry<Values>("Values", 7),
+    entry<Within>("Within"),
+    entry<Handles>("Handles", 7),
+    entry<Called>("Called"),
+    entry<Chunk>("Chunk"),
+    entry<Failures>("Failures"),
+    entry<Module>("Module", 23),
+    entry<Life>("Life", 7),
+    entry<Chunks>("Chunks", 23),
+    entry<Calls>("Calls"),
+    entry<Requests>("Requests"),
+    entry<Relays>("Relays", 3),
+    entry<Stepped>("Stepped"),
+    entry<Ends>("Ends", 23),
+    entry<Rest>("Rest"),
+    entry<Sandboxed>("Sandboxed", 23),
+    entry<Strict>("Strict", 7),
     entry<Stopped>("Stopped", 7),
-    entry<Diary>("Diary"),       entry<Watched>("Watched", 3),
+    entry<Diary>("Diary"),
+    entry<Watched>("Watched", 3),
 };
 
 class OutOfMemory : public testing::TestWithParam<Entry>

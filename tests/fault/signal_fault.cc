@@ -292,7 +292,8 @@ TEST_F(Signals, DoNotEndACall)
   waits([&] { return call(worker.get(), message("await", queue.get()), -1); },
         [&] { EXPECT_STATUS(push(queue.get(), 0), BRIDGE_OK); });
   Hail hail;
-  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_close(worker.get(), kLong), BRIDGE_OK);
 }
 

@@ -60,8 +60,7 @@ static bool read_all(const bridge_message *message)
   while ((status = bridge_reader_next(&reader, &value)) == BRIDGE_OK) {
     touch(&value);
     writable = writable && value.type != BRIDGE_TYPE_UNSIGNED;
-    require(value.type < BRIDGE_TYPE_FUNCTION ||
-                value.type == BRIDGE_TYPE_NULL,
+    require(value.type < BRIDGE_TYPE_FUNCTION || value.type == BRIDGE_TYPE_NULL,
             "only ours may have this type");
   }
   require(status == BRIDGE_EEMPTY, "what was taken cannot be read");

@@ -52,8 +52,8 @@ int stop_drive(bridge_state *state,
 {
   bridge__leash leash;
   bridge__leash_init(&leash, NULL, NULL);
-  bridge__resumed resumed = bridge__guard_resume(
-      &state->guard, &leash, L, arguments, BRIDGE__MAY_YIELD);
+  bridge__resumed resumed = bridge__guard_resume(&state->guard, &leash, L,
+                                                 arguments, BRIDGE__MAY_YIELD);
   *code = resumed.code;
   *status = resumed.status;
   return (int)resumed.ended;

@@ -1035,13 +1035,13 @@ TEST(Worker, WrongLimitsAreNamed)
 
 TEST(Worker, WithdrawStopsTheHandlerAlone)
 {
-  auto worker =
-      start("local bridge = require('bridge') bridge.serve { "
-            "run = function() started = true while true do local t = {} end end, "
-            "caught = function() started = true while true do "
-            "pcall(function() while true do local t = {} end end) end end, "
-            "sleep = function() started = true bridge.sleep(1000) end, "
-            "add = function(a, b) return a + b end }");
+  auto worker = start(
+      "local bridge = require('bridge') bridge.serve { "
+      "run = function() started = true while true do local t = {} end end, "
+      "caught = function() started = true while true do "
+      "pcall(function() while true do local t = {} end end) end end, "
+      "sleep = function() started = true bridge.sleep(1000) end, "
+      "add = function(a, b) return a + b end }");
   bridge_queue *answers = nullptr;
   ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
   Owned<bridge_queue> owner(answers);

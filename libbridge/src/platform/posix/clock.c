@@ -16,9 +16,9 @@ int64_t bridge__now(void)
 /* Where the system keeps the time of its last tick, it is read without a look at
    the hardware. */
 #ifdef CLOCK_MONOTONIC_COARSE
-#  define ROUGH CLOCK_MONOTONIC_COARSE
+#define ROUGH CLOCK_MONOTONIC_COARSE
 #else
-#  define ROUGH CLOCK_MONOTONIC
+#define ROUGH CLOCK_MONOTONIC
 #endif
 
 int64_t bridge__now_roughly(void)

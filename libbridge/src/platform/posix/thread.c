@@ -117,7 +117,8 @@ typedef void exit_hook(void);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool usable;
-static _Atomic(exit_hook *) at_exit[BRIDGE__EXITS]; /* each call stores its own */
+static _Atomic(exit_hook *)
+    at_exit[BRIDGE__EXITS]; /* each call stores its own */
 
 static void leave(void *value)
 {

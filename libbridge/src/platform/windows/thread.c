@@ -96,7 +96,8 @@ typedef void exit_hook(void);
 
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
 static DWORD slot = FLS_OUT_OF_INDEXES;
-static _Atomic(exit_hook *) at_exit[BRIDGE__EXITS]; /* each call stores its own */
+static _Atomic(exit_hook *)
+    at_exit[BRIDGE__EXITS]; /* each call stores its own */
 
 static void WINAPI leave(void *value)
 {
