@@ -215,7 +215,7 @@ do
     bridge.serve {
       hold = function()
         local guard <close> = mutex:guard()
-        while true do end
+        while true do local t = {} end
       end,
     }
   ]], call_timeout = 0.1 }, mutex)
