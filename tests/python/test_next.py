@@ -154,8 +154,13 @@ def test_signals_while_values_come_lose_nothing():
     class Heard(Exception):
         pass
 
+    awaited = ended = False  # whether a signal may end what is done
+
     def hear(*_):
-        raise Heard
+        nonlocal awaited
+        if awaited:
+            awaited = False
+            raise Heard
 
     before = signal.signal(signal.SIGUSR1, hear)
     stop = threading.Event()
@@ -171,25 +176,24 @@ def test_signals_while_values_come_lose_nothing():
     heard = 0
     try:
         thread.start()
-        while True:
+        while not ended:
             value = None
             try:
-                value = worker.next()
-                seen.append(value)
+                awaited = True
+                try:
+                    value = worker.next()
+                    seen.append(value)
+                except bridge.Closed:
+                    ended = True
+                awaited = False
             except Heard:
                 heard += 1
                 # It may come between the call and the list: then it was given to us.
                 if value is not None and seen[-1:] != [value]:
                     seen.append(value)
-            except bridge.Closed:
-                break
     finally:
-        while thread.is_alive():
-            try:
-                stop.set()
-                thread.join()
-            except Heard:
-                pass
+        stop.set()
+        thread.join()
         signal.signal(signal.SIGUSR1, before)
     assert sorted(set(seen)) == seen
     assert len(seen) + heard >= 2000
