@@ -40,10 +40,14 @@ add_executable(bridge_lua_interpreter "${BRIDGE_LUA_SOURCE}/lua.c")
 target_compile_definitions(bridge_lua_interpreter PRIVATE LUA_USE_POSIX)
 target_link_libraries(bridge_lua_interpreter PRIVATE bridge_lua_built)
 # ThreadSanitizer knows longjmp, but not _longjmp: each error would leave its
-# frames on a stack that TSan keeps, until it has no room.
+# frames on a stack that TSan keeps, until it has no room.  And it hands signals
+# to a thread at atomic operations and calls of the system only: with the third
+# line each instruction of Lua has one, so that what stops a loop is seen.
 target_compile_options(bridge_lua_built PRIVATE -w
   "-DLUAI_THROW(L,c)=longjmp((c)->b,1)"
   "-DLUAI_TRY(L,c,a)=if(setjmp((c)->b)==0){a}"
+  "-Dluai_likely(x)=(__builtin_expect((x)!=0,1))"
+  "-Dluai_unlikely(x)=(__atomic_load_n(&(int){0},__ATOMIC_RELAXED),__builtin_expect((x)!=0,0))"
   -Dluai_jmpbuf=jmp_buf)
 set_target_properties(bridge_lua_built bridge_lua_interpreter PROPERTIES
   C_EXTENSIONS ON

@@ -49,8 +49,8 @@ private:
   int count_ = 0;
 };
 
-/* ThreadSanitizer hands signals out where the C library is called: there a loop has
-   to allocate. */
+/* ThreadSanitizer hands signals out where the C library is called, unless Lua was
+   built for it (cmake/BridgeLua.cmake): there a loop has to allocate. */
 std::string audible(std::string source)
 {
 #if defined(__SANITIZE_THREAD__)
