@@ -836,7 +836,7 @@ public:
     bridge_state_options options;
     bridge_state_options_init(&options);
     options.stop = BRIDGE_STOP_STRICT;
-    options.run.timeout_ms = TESTS_SANITIZED ? 300 : 3;
+    options.run.timeout_ms = TESTS_SANITIZED ? 30 : 3;
     EXPECT_STATUS(bridge_state_create(state.out(), &options, nullptr),
                   BRIDGE_OK);
     lua_State *main = nullptr;
