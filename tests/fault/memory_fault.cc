@@ -1676,17 +1676,17 @@ const Entry kEntries[] = {
     entry<Module>("Module", 23),
     entry<Life>("Life", 7),
     entry<Chunks>("Chunks", 23),
-    entry<Calls>("Calls"),
+    entry<Calls>("Calls", 5),
     entry<Requests>("Requests"),
-    entry<Relays>("Relays", 3),
-    entry<Stepped>("Stepped"),
+    entry<Relays>("Relays", 7),
+    entry<Stepped>("Stepped", 5),
     entry<Ends>("Ends", 23),
     entry<Rest>("Rest"),
     entry<Sandboxed>("Sandboxed", 23),
     entry<Strict>("Strict", 7),
     entry<Stopped>("Stopped", 7),
     entry<Diary>("Diary"),
-    entry<Watched>("Watched", 3),
+    entry<Watched>("Watched", 7),
 };
 
 class OutOfMemory : public testing::TestWithParam<Entry>

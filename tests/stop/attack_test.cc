@@ -307,13 +307,24 @@ const std::vector<attack> &attacks()
   return all;
 }
 
+/* ThreadSanitizer makes minutes of what one C function does without a look. */
+bool runs_here(const Case &c)
+{
+#ifdef __SANITIZE_THREAD__
+  return c.one->name != std::string("rep_of_hundred_million") ||
+         c.level == BRIDGE_STOP_STRICT;
+#else
+  return c.one != nullptr;
+#endif
+}
+
 std::vector<Case> cases(bool lost)
 {
   std::vector<Case> all;
   for (const attack &one : attacks()) {
     for (bridge_stop_level level : kLevels) {
       const Case c = {&one, level};
-      if (lost || c.expected() != ATTACK_LOST) {
+      if (runs_here(c) && (lost || c.expected() != ATTACK_LOST)) {
         all.push_back(c);
       }
     }
