@@ -350,8 +350,8 @@ INSTANTIATE_TEST_SUITE_P(Attack,
 
 TEST(Attacks, AreManyAndHaveNamesOfTheirOwn)
 {
-  size_t count = 0;
-  const attack *all = attacks_read(ATTACKS, &count);
+  const attack *all = attacks().data();
+  const size_t count = attacks().size();
   EXPECT_GE(count, 100U);
   for (size_t i = 0; i < count; i++) {
     EXPECT_EQ(attack_find(all, count, all[i].name), &all[i]) << all[i].name;
