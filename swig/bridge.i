@@ -381,6 +381,8 @@ struct bridge_counter {};
     return counter;
   }
   ~bridge_counter() { bridge_counter_release($self); }
+  bridge_status close();
+  bool closed();
   int64_t value() { return bridge_counter_get($self); }
   /* What it was. */
   int64_t set_value(int64_t value, bridge_status *failure)
@@ -408,6 +410,8 @@ struct bridge_flag {};
     return flag;
   }
   ~bridge_flag() { bridge_flag_release($self); }
+  bridge_status close();
+  bool closed();
   bridge_status set();
   bridge_status clear();
   bool is_set();
@@ -424,6 +428,8 @@ struct bridge_mutex {};
     return mutex;
   }
   ~bridge_mutex() { bridge_mutex_release($self); }
+  bridge_status close();
+  bool closed();
   bridge_status unlock();
   bridge_status abandon();
   bool locked();

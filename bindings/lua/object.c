@@ -267,14 +267,20 @@ static void describe_more(lua_State *L, const object *found)
                     (LUAI_UACINT)bridge_channel_count(handle), closed);
     break;
   case BRIDGE_HANDLE_COUNTER:
-    lua_pushfstring(L, " (%I)", (LUAI_UACINT)bridge_counter_get(handle));
+    closed = bridge_counter_closed(handle) ? ", closed" : "";
+    lua_pushfstring(L, " (%I%s)", (LUAI_UACINT)bridge_counter_get(handle),
+                    closed);
     break;
   case BRIDGE_HANDLE_FLAG:
-    lua_pushstring(L, bridge_flag_is_set(handle) ? " (set)" : " (not set)");
+    closed = bridge_flag_closed(handle) ? ", closed" : "";
+    lua_pushfstring(L, " (%s%s)",
+                    bridge_flag_is_set(handle) ? "set" : "not set", closed);
     break;
   case BRIDGE_HANDLE_MUTEX:
-    lua_pushstring(L,
-                   bridge_mutex_locked(handle) ? " (locked)" : " (unlocked)");
+    closed = bridge_mutex_closed(handle) ? ", closed" : "";
+    lua_pushfstring(L, " (%s%s)",
+                    bridge_mutex_locked(handle) ? "locked" : "unlocked",
+                    closed);
     break;
   case BRIDGE_HANDLE_TIMER:
     lua_pushfstring(L, " (%s, %I posted)",
@@ -363,6 +369,15 @@ static int close_scope(lua_State *L)
     return 0;
   case BRIDGE_HANDLE_TIMER:
     bridge_timer_cancel(found->handle);
+    return 0;
+  case BRIDGE_HANDLE_COUNTER:
+    bridge_counter_close(found->handle);
+    return 0;
+  case BRIDGE_HANDLE_FLAG:
+    bridge_flag_close(found->handle);
+    return 0;
+  case BRIDGE_HANDLE_MUTEX:
+    bridge_mutex_close(found->handle);
     return 0;
   case BRIDGE_HANDLE_WAKER:
     bridge_waker_close(found->handle);

@@ -472,6 +472,8 @@ public:
     TRY(bridge_flag_wait(flag, kLong));
     EXPECT_TRUE(bridge_flag_is_set(flag));
     TRY(bridge_flag_clear(flag));
+    TRY(bridge_flag_close(flag));
+    EXPECT_TRUE(bridge_flag_closed(flag));
     bridge_flag_release(bridge_flag_retain(flag));
     Held<bridge_mutex> mutex;
     TRY(bridge_mutex_create(mutex.out()));
@@ -480,6 +482,8 @@ public:
     TRY(bridge_mutex_abandon(mutex));
     TRY(bridge_mutex_lock(mutex, kLong, nullptr));
     bridge_mutex_release(bridge_mutex_retain(mutex));
+    TRY(bridge_mutex_close(mutex));
+    EXPECT_TRUE(bridge_mutex_closed(mutex));
     return bridge_mutex_unlock(mutex);
   }
 
@@ -494,6 +498,8 @@ private:
     TRY(bridge_counter_set(counter, 3, nullptr));
     TRY(bridge_counter_wait(counter, BRIDGE_EQUAL, 3, kLong, nullptr));
     EXPECT_EQ(bridge_counter_get(counter), 3);
+    TRY(bridge_counter_close(counter));
+    EXPECT_TRUE(bridge_counter_closed(counter));
     bridge_counter_release(bridge_counter_retain(counter));
     return BRIDGE_OK;
   }

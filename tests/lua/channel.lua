@@ -345,6 +345,65 @@ check.row(table.pack(w:call "try"), nil, "EDEADLOCK")
 w:cancel()
 w:join()
 
+-- ---- Closing what is no message ---------------------------------------------------
+
+do
+  local left
+  do
+    local counter <close> = bridge.counter(3)
+    local flag <close> = bridge.flag()
+    local mutex <close> = bridge.mutex()
+    left = { counter, flag, mutex }
+    for _, each in ipairs(left) do
+      check.equal(each:closed(), false)
+    end
+  end
+  for _, each in ipairs(left) do
+    check.equal(each:closed(), true)
+    check.equal(each:close(), true)
+    check.truthy(tostring(each):find ", closed%)$")
+  end
+  local counter, flag, mutex = table.unpack(left)
+  check.equal(counter:get(), 3)
+  check.equal(counter:wait(">=", 3), 3)
+  check.failed("ECLOSED", counter:wait(">=", 4))
+  check.failed("ECLOSED", counter:set(1))
+  check.failed("ECLOSED", counter:add(1))
+  check.failed("ECLOSED", counter:exchange(3, 1))
+  check.failed("ECLOSED", flag:wait())
+  check.failed("ECLOSED", flag:set())
+  check.failed("ECLOSED", flag:clear())
+  check.equal(flag:is_set(), false)
+  check.failed("ECLOSED", mutex:lock())
+  check.failed("ECLOSED", mutex:guard())
+  check.failed("ECLOSED", mutex:with(error))
+end
+
+-- Whoever waits is woken; who has a mutex keeps it.
+for kind, wait in ipairs {
+  function(object) return object:wait(">=", 1) end,
+  function(object) return object:wait() end,
+  function(object) return object:lock() end,
+} do
+  local object = kind == 1 and bridge.counter() or kind == 2 and bridge.flag()
+    or bridge.mutex()
+  local began = bridge.flag()
+  if kind == 3 then
+    object:lock()
+  end
+  local waiting <close> = bridge.worker(function(call, flag, what)
+    flag:set()
+    return call(what)
+  end, wait, began, object)
+  began:wait()
+  check.equal(object:close(), true)
+  check.failed("ECLOSED", waiting:join(20))
+  if kind == 3 then
+    check.equal(object:locked(), true)
+    check.equal(object:unlock(), true)
+  end
+end
+
 -- ---- Timer -----------------------------------------------------------------------
 
 c = bridge.channel()

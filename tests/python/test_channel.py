@@ -337,6 +337,57 @@ def test_threads_are_owners():
     assert total == [1200]
 
 
+# ---- Closing what is no message
+
+
+def test_closed_stays_as_it_is():
+    counter, flag, mutex = bridge.Counter(3), bridge.Flag(), bridge.Mutex()
+    mutex.lock()
+    for each in (counter, flag, mutex):
+        assert not each.closed
+        each.close()
+        each.close()
+        assert each.closed
+        assert "closed" in repr(each)
+    assert counter.value == counter.wait("==", 3) == 3
+    for call in (
+        lambda: counter.wait("==", 4),
+        lambda: counter.set(1),
+        counter.add,
+        lambda: counter.exchange(3, 1),
+        flag.wait,
+        flag.set,
+        flag.clear,
+        mutex.lock,
+        mutex.__enter__,
+    ):
+        with pytest.raises(bridge.Closed):
+            call()
+    assert not flag.is_set()
+    assert mutex.locked
+    mutex.unlock()
+    assert not mutex.locked
+
+
+def test_who_waits_is_woken_by_close():
+    source = """
+      local object, began = ...
+      if object.lock then object:lock() end
+      began:set()
+      object:close()
+    """
+    for each, wait in (
+        (bridge.Counter(), lambda counter: counter.wait(">=", 1)),
+        (bridge.Flag(), bridge.Flag.wait),
+        (bridge.Mutex(), bridge.Mutex.lock),
+    ):
+        began = bridge.Flag()
+        with bridge.Worker(source, each, began):
+            began.wait(LONG)
+            with pytest.raises(bridge.Closed):
+                wait(each)
+
+
 # ---- Timer
 
 

@@ -2,6 +2,7 @@
 #include "../support.h"
 
 #include <atomic>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -27,6 +28,25 @@ Owned<T> make(bridge_status (*create)(T **, Arguments...), Arguments... with)
   T *made = nullptr;
   EXPECT_STATUS(create(&made, with...), BRIDGE_OK);
   return Owned<T>(made);
+}
+
+/* Who waits says that it is about to: what it then finds, at once or after a wait,
+   has to be the same. */
+std::thread waiter(std::atomic<int> &coming,
+                   const std::function<bridge_status()> &wait,
+                   bridge_status expected)
+{
+  return std::thread([&coming, wait, expected] {
+    coming++;
+    EXPECT_STATUS(wait(), expected);
+  });
+}
+
+void until(const std::atomic<int> &coming, int count)
+{
+  while (coming < count) {
+    std::this_thread::yield();
+  }
 }
 
 /* ---- Counter ---- */
@@ -128,6 +148,54 @@ TEST(Counter, ManyWaitUntilItIsReached)
   EXPECT_EQ(bridge_counter_get(counter.get()), 4000);
 }
 
+TEST(Counter, ClosedWakesThoseWhoWaitForWhatItIsNot)
+{
+  auto counter = make(bridge_counter_create, int64_t{1});
+  std::atomic<int> coming{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.push_back(waiter(
+        coming,
+        [&counter, i] {
+          return bridge_counter_wait(counter.get(), BRIDGE_AT_LEAST, 2 + i, -1,
+                                     nullptr);
+        },
+        i == 0 ? BRIDGE_OK : BRIDGE_ECLOSED));
+  }
+  until(coming, 4);
+  EXPECT_FALSE(bridge_counter_closed(counter.get()));
+  EXPECT_STATUS(bridge_counter_add(counter.get(), 1, nullptr), BRIDGE_OK);
+  EXPECT_STATUS(bridge_counter_close(counter.get()), BRIDGE_OK);
+  for (auto &each : threads) {
+    each.join();
+  }
+}
+
+TEST(Counter, ClosedStaysAsItIs)
+{
+  auto counter = make(bridge_counter_create, int64_t{7});
+  for (int i = 0; i < 2; i++) {
+    EXPECT_STATUS(bridge_counter_close(counter.get()), BRIDGE_OK);
+    EXPECT_TRUE(bridge_counter_closed(counter.get()));
+  }
+  int64_t seen = 7;
+  EXPECT_STATUS(bridge_counter_add(counter.get(), 1, nullptr), BRIDGE_ECLOSED);
+  EXPECT_STATUS(bridge_counter_set(counter.get(), 1, nullptr), BRIDGE_ECLOSED);
+  EXPECT_STATUS(bridge_counter_exchange(counter.get(), &seen, 1),
+                BRIDGE_ECLOSED);
+  EXPECT_EQ(bridge_counter_get(counter.get()), 7);
+  for (int timeout_ms : {-1, 0, kLong}) {
+    EXPECT_STATUS(bridge_counter_wait(counter.get(), BRIDGE_EQUAL, 7,
+                                      timeout_ms, nullptr),
+                  BRIDGE_OK);
+    EXPECT_STATUS(bridge_counter_wait(counter.get(), BRIDGE_EQUAL, 8,
+                                      timeout_ms, nullptr),
+                  BRIDGE_ECLOSED);
+  }
+  EXPECT_STATUS(bridge_counter_close(nullptr), BRIDGE_EINVAL);
+  EXPECT_TRUE(bridge_counter_closed(nullptr));
+}
+
 /* ---- Flag ---- */
 
 TEST(Flag, IsSetAndCleared)
@@ -169,6 +237,41 @@ TEST(Flag, WakesAll)
   for (auto &each : threads) {
     each.join();
   }
+}
+
+TEST(Flag, ClosedWakesAll)
+{
+  auto flag = make(bridge_flag_create, false);
+  std::atomic<int> coming{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.push_back(waiter(
+        coming, [&] { return bridge_flag_wait(flag.get(), -1); },
+        BRIDGE_ECLOSED));
+  }
+  until(coming, 4);
+  EXPECT_FALSE(bridge_flag_closed(flag.get()));
+  EXPECT_STATUS(bridge_flag_close(flag.get()), BRIDGE_OK);
+  for (auto &each : threads) {
+    each.join();
+  }
+}
+
+TEST(Flag, ClosedStaysAsItIs)
+{
+  for (bool set : {false, true}) {
+    auto flag = make(bridge_flag_create, bool{set});
+    EXPECT_STATUS(bridge_flag_close(flag.get()), BRIDGE_OK);
+    EXPECT_STATUS(bridge_flag_close(flag.get()), BRIDGE_OK);
+    EXPECT_TRUE(bridge_flag_closed(flag.get()));
+    EXPECT_STATUS(bridge_flag_set(flag.get()), BRIDGE_ECLOSED);
+    EXPECT_STATUS(bridge_flag_clear(flag.get()), BRIDGE_ECLOSED);
+    EXPECT_EQ(bridge_flag_is_set(flag.get()), set);
+    EXPECT_STATUS(bridge_flag_wait(flag.get(), -1),
+                  set ? BRIDGE_OK : BRIDGE_ECLOSED);
+  }
+  EXPECT_STATUS(bridge_flag_close(nullptr), BRIDGE_EINVAL);
+  EXPECT_TRUE(bridge_flag_closed(nullptr));
 }
 
 /* ---- Mutex ---- */
@@ -267,6 +370,44 @@ TEST(Mutex, OfAnOwnerThatEndsIsAbandoned)
   EXPECT_STATUS(bridge_mutex_lock(second.get(), 0, &abandoned), BRIDGE_OK);
   EXPECT_FALSE(abandoned);
   EXPECT_STATUS(bridge_mutex_unlock(second.get()), BRIDGE_OK);
+}
+
+TEST(Mutex, ClosedWakesAllAndStaysWithItsOwner)
+{
+  auto mutex = make(bridge_mutex_create);
+  ASSERT_STATUS(bridge_mutex_lock(mutex.get(), 0, nullptr), BRIDGE_OK);
+  std::atomic<int> coming{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.push_back(waiter(
+        coming, [&] { return bridge_mutex_lock(mutex.get(), -1, nullptr); },
+        BRIDGE_ECLOSED));
+  }
+  until(coming, 4);
+  EXPECT_FALSE(bridge_mutex_closed(mutex.get()));
+  EXPECT_STATUS(bridge_mutex_close(mutex.get()), BRIDGE_OK);
+  for (auto &each : threads) {
+    each.join();
+  }
+  EXPECT_TRUE(bridge_mutex_locked(mutex.get()));
+  EXPECT_STATUS(bridge_mutex_unlock(mutex.get()), BRIDGE_OK);
+  EXPECT_FALSE(bridge_mutex_locked(mutex.get()));
+}
+
+TEST(Mutex, ClosedIsNobodys)
+{
+  auto mutex = make(bridge_mutex_create);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_STATUS(bridge_mutex_close(mutex.get()), BRIDGE_OK);
+    EXPECT_TRUE(bridge_mutex_closed(mutex.get()));
+  }
+  for (int timeout_ms : {-1, 0, kLong}) {
+    EXPECT_STATUS(bridge_mutex_lock(mutex.get(), timeout_ms, nullptr),
+                  BRIDGE_ECLOSED);
+  }
+  EXPECT_STATUS(bridge_mutex_unlock(mutex.get()), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_mutex_close(nullptr), BRIDGE_EINVAL);
+  EXPECT_TRUE(bridge_mutex_closed(nullptr));
 }
 
 } // namespace

@@ -712,6 +712,8 @@ end
 -- counter:exchange(expected, number): true; or false and what it is instead.
 -- counter:wait(relation, number [, timeout]), with ">=", "<=", "==" or "~=": the
 --   number that was found so; or nil, message, code.
+-- counter:close(): true; who waits for what it is not gets ECLOSED, now and later,
+--   and so does who changes it.  closed().
 
 --- Create a counter that begins with a whole number, 0 if it is left out.
 function bridge.counter(value)
@@ -719,6 +721,8 @@ function bridge.counter(value)
 end
 
 -- flag:set(), clear(): true.  flag:is_set().
+-- flag:close(): true; it stays as it is, and who waits until it is set gets ECLOSED
+--   if it is not.  closed().
 local wait_for_flag = kept.wait_for_flag
 
 --- Create a flag, which is not set unless `set` is true.
@@ -737,6 +741,8 @@ end
 --   `local guard <close> = mutex:guard()`; and "abandoned", as above.
 -- mutex:with(function, ...): what the function returns, or raises.
 -- mutex:abandon(): unlock it, and tell the next one.  mutex:locked().
+-- mutex:close(): true; nobody gets it any more, but ECLOSED; who has it can still
+--   unlock it.  closed().
 --
 -- A worker is one owner, with all its coroutines: what one of them has locked is
 -- EDEADLOCK for the others.  To wait blocks the whole worker.

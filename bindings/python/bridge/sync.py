@@ -47,7 +47,7 @@ class Counter(Handle[_core.Counter]):
 
         Returns: what it was.
 
-        Raises: `OverflowError`, `TypeError`, `ForkedError`.
+        Raises: `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
         return self._core.set(value)
 
@@ -57,7 +57,7 @@ class Counter(Handle[_core.Counter]):
         Returns: what it is then.
 
         Raises: `RangeError` if the sum has more than 64 bits, and then it stays as
-        it was; `OverflowError`, `TypeError`, `ForkedError`.
+        it was; `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
         return self._core.add(change)
 
@@ -66,7 +66,7 @@ class Counter(Handle[_core.Counter]):
 
         Returns: whether it was, and what it was.
 
-        Raises: `OverflowError`, `TypeError`, `ForkedError`.
+        Raises: `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
         return self._core.exchange_value(expected, value)
 
@@ -80,15 +80,28 @@ class Counter(Handle[_core.Counter]):
 
         Returns: the number that was found so.
 
-        Raises: `Timeout`, `InvalidError`, `OverflowError`, `TypeError`,
-        `ForkedError`.
+        Raises: `Closed` if it is closed, also meanwhile, and does not stand so;
+        `Timeout`, `InvalidError`, `OverflowError`, `TypeError`, `ForkedError`.
         """
         return self._core.wait_for(
             choice("a relation", relation, _RELATIONS), value, timeout
         )
 
+    def close(self) -> None:
+        """Close the counter: who waits for what it is not gets `Closed`, now and
+        later, and so does who changes it.  Twice is harmless.
+
+        Raises: `ForkedError`.
+        """
+        self._core.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can change it any more."""
+        return self._core.closed()
+
     def __repr__(self) -> str:
-        return f"<bridge.Counter at {self.value}>"
+        return f"<bridge.Counter at {self.value}{', closed' * self.closed}>"
 
 
 class Flag(Handle[_core.Flag]):
@@ -110,14 +123,14 @@ class Flag(Handle[_core.Flag]):
     def set(self) -> None:
         """Set the flag, and wake all who wait for it.  Twice is harmless.
 
-        Raises: `ForkedError`.
+        Raises: `Closed`, `ForkedError`.
         """
         self._core.set()
 
     def clear(self) -> None:
         """Unset the flag.
 
-        Raises: `ForkedError`.
+        Raises: `Closed`, `ForkedError`.
         """
         self._core.clear()
 
@@ -130,12 +143,27 @@ class Flag(Handle[_core.Flag]):
 
         Parameters: ``timeout`` in seconds; None waits for ever, 0 asks.
 
-        Raises: `Timeout`, `InvalidError`, `ForkedError`.
+        Raises: `Closed` if it is closed, also meanwhile, and not set; `Timeout`,
+        `InvalidError`, `ForkedError`.
         """
         self._core.wait_for(timeout)
 
+    def close(self) -> None:
+        """Close the flag: it stays as it is, and who waits until it is set gets
+        `Closed` if it is not.  Twice is harmless.
+
+        Raises: `ForkedError`.
+        """
+        self._core.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can set or clear it any more."""
+        return self._core.closed()
+
     def __repr__(self) -> str:
-        return f"<bridge.Flag, {'set' if self.is_set() else 'not set'}>"
+        state = "set" if self.is_set() else "not set"
+        return f"<bridge.Flag, {state}{', closed' * self.closed}>"
 
 
 class Mutex(Handle[_core.Mutex]):
@@ -166,8 +194,8 @@ class Mutex(Handle[_core.Mutex]):
         Returns: whether the owner before ended, or gave up, without unlocking it:
         what it guards may be half done.
 
-        Raises: `Busy` if somebody has it and ``timeout`` is 0; `Timeout`;
-        `Deadlock` if this thread has it; `InvalidError`; `ForkedError`.
+        Raises: `Busy` if somebody has it and ``timeout`` is 0; `Timeout`; `Closed`
+        if it is closed, also meanwhile; `Deadlock` if this thread has it; `InvalidError`; `ForkedError`.
         """
         return self._core.lock_in(timeout)
 
@@ -191,6 +219,19 @@ class Mutex(Handle[_core.Mutex]):
         """Whether anybody has the mutex."""
         return self._core.locked()
 
+    def close(self) -> None:
+        """Close the mutex: nobody gets it any more, but `Closed`; who has it can
+        still unlock it.  Twice is harmless.
+
+        Raises: `ForkedError`.
+        """
+        self._core.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can lock it any more."""
+        return self._core.closed()
+
     def __enter__(self) -> bool:
         return self.lock()
 
@@ -198,7 +239,8 @@ class Mutex(Handle[_core.Mutex]):
         self.unlock()
 
     def __repr__(self) -> str:
-        return f"<bridge.Mutex, {'locked' if self.locked else 'unlocked'}>"
+        state = "locked" if self.locked else "unlocked"
+        return f"<bridge.Mutex, {state}{', closed' * self.closed}>"
 
 
 for _face in (Counter, Flag, Mutex):

@@ -16,7 +16,8 @@ BRIDGE_BEGIN_DECLS
 
 /* ---- Counter ------------------------------------------------------------- */
 
-/** A whole number that any thread may change in one step, and wait for. */
+/** A whole number that any thread may change in one step, and wait for.  Closed, it
+    stays as it is. */
 typedef struct bridge_counter bridge_counter;
 
 /** How a number stands to another. */
@@ -73,7 +74,7 @@ BRIDGE_API int64_t bridge_counter_get(const bridge_counter *counter);
  * @param counter      the counter
  * @param value        any
  * @param[out] before  what it was; may be NULL
- * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ * @return BRIDGE_OK; BRIDGE_ECLOSED; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -88,7 +89,7 @@ BRIDGE_API bridge_status bridge_counter_set(bridge_counter *counter,
  * @param change      any, also negative
  * @param[out] after  what it is then; may be NULL
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EOVERFLOW if the sum is no 64-bit
- *         number, and then it stays as it was; BRIDGE_EFORKED
+ *         number, and then it stays as it was; BRIDGE_ECLOSED; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -103,7 +104,7 @@ BRIDGE_API bridge_status bridge_counter_add(bridge_counter *counter,
  * @param[in,out] expected   what it must be; on BRIDGE_EBUSY, what it is
  * @param value              what it becomes
  * @return BRIDGE_OK; BRIDGE_EBUSY if it is another, and then it stays so;
- *         BRIDGE_EINVAL; BRIDGE_EFORKED
+ *         BRIDGE_ECLOSED; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -120,8 +121,10 @@ BRIDGE_API bridge_status bridge_counter_exchange(bridge_counter *counter,
  * @param value       the other number
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
  * @param[out] seen   the number that was found so; may be NULL
- * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_ECANCELLED if it would have to wait
- *         and the calling worker is cancelled; BRIDGE_EINVAL; BRIDGE_EFORKED
+ * @return BRIDGE_OK, also if it is closed and stands so; BRIDGE_ECLOSED if it is
+ *         closed and does not, at once or when it is closed meanwhile;
+ *         BRIDGE_ETIMEDOUT; BRIDGE_ECANCELLED if it would have to wait and the
+ *         calling worker is cancelled; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -131,9 +134,31 @@ BRIDGE_API bridge_status bridge_counter_wait(bridge_counter *counter,
                                              int timeout_ms,
                                              int64_t *seen);
 
+/**
+ * Close the counter: who waits for what it is not is woken, and nobody waits or
+ * changes it any more; a change that is under way may still be made.  It can be
+ * read.  Closing twice is harmless.
+ *
+ * @param counter  the counter
+ * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_counter_close(bridge_counter *counter);
+
+/**
+ * Whether the counter was closed.
+ *
+ * @param counter  the counter, or NULL, which counts as closed
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bool bridge_counter_closed(const bridge_counter *counter);
+
 /* ---- Flag ---------------------------------------------------------------- */
 
-/** Something that is so, or not yet; any number of threads wait until it is. */
+/** Something that is so, or not yet; any number of threads wait until it is.
+    Closed, it stays as it is. */
 typedef struct bridge_flag bridge_flag;
 
 /**
@@ -170,7 +195,7 @@ BRIDGE_API void bridge_flag_release(bridge_flag *flag);
  * Set the flag, and wake all who wait for it.  Twice is harmless.
  *
  * @param flag  the flag
- * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ * @return BRIDGE_OK; BRIDGE_ECLOSED; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -180,7 +205,7 @@ BRIDGE_API bridge_status bridge_flag_set(bridge_flag *flag);
  * Unset the flag.  Who was woken before may find it so and go on waiting.
  *
  * @param flag  the flag
- * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ * @return BRIDGE_OK; BRIDGE_ECLOSED; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
@@ -200,12 +225,34 @@ BRIDGE_API bool bridge_flag_is_set(const bridge_flag *flag);
  *
  * @param flag        the flag
  * @param timeout_ms  milliseconds; 0 asks; negative waits for ever
- * @return BRIDGE_OK; BRIDGE_ETIMEDOUT; BRIDGE_ECANCELLED if it would have to wait
- *         and the calling worker is cancelled; BRIDGE_EINVAL; BRIDGE_EFORKED
+ * @return BRIDGE_OK, also if it is set and closed; BRIDGE_ECLOSED if it is closed
+ *         and not set, at once or when it is closed meanwhile; BRIDGE_ETIMEDOUT;
+ *         BRIDGE_ECANCELLED if it would have to wait and the calling worker is
+ *         cancelled; BRIDGE_EINVAL; BRIDGE_EFORKED
  *
  * @threadsafety Any thread.
  */
 BRIDGE_API bridge_status bridge_flag_wait(bridge_flag *flag, int timeout_ms);
+
+/**
+ * Close the flag: who waits for it is woken, and nobody waits, sets or clears it
+ * any more.  Closing twice is harmless.
+ *
+ * @param flag  the flag
+ * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_flag_close(bridge_flag *flag);
+
+/**
+ * Whether the flag was closed.
+ *
+ * @param flag  the flag, or NULL, which counts as closed
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bool bridge_flag_closed(const bridge_flag *flag);
 
 /* ---- Mutex --------------------------------------------------------------- */
 
@@ -257,7 +304,8 @@ BRIDGE_API void bridge_mutex_release(bridge_mutex *mutex);
  *                        unlocking it: what it guards may be half done; may be
  *                        NULL
  * @return BRIDGE_OK; BRIDGE_EBUSY if somebody has it and @p timeout_ms is 0;
- *         BRIDGE_ETIMEDOUT; BRIDGE_EDEADLOCK if the caller has it;
+ *         BRIDGE_ETIMEDOUT; BRIDGE_ECLOSED if it is closed, also meanwhile;
+ *         BRIDGE_EDEADLOCK if the caller has it;
  *         BRIDGE_ECANCELLED if it would have to wait and the calling worker is
  *         cancelled; BRIDGE_EINVAL; BRIDGE_EFORKED; BRIDGE_ENOMEM if it cannot
  *         wait
@@ -298,6 +346,26 @@ BRIDGE_API bridge_status bridge_mutex_abandon(bridge_mutex *mutex);
  * @threadsafety Any thread.
  */
 BRIDGE_API bool bridge_mutex_locked(bridge_mutex *mutex);
+
+/**
+ * Close the mutex: who waits for it is woken, and nobody gets it any more.  Who
+ * has it keeps it, and can unlock it.  Closing twice is harmless.
+ *
+ * @param mutex  the mutex
+ * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_mutex_close(bridge_mutex *mutex);
+
+/**
+ * Whether the mutex was closed.
+ *
+ * @param mutex  the mutex, or NULL, which counts as closed
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bool bridge_mutex_closed(bridge_mutex *mutex);
 
 BRIDGE_END_DECLS
 

@@ -10,6 +10,7 @@
 struct bridge_counter {
   bridge__object object;
   atomic_int_fast64_t value;
+  atomic_bool closed;
   bridge__parking parking;
 };
 
@@ -38,6 +39,7 @@ bridge_status bridge_counter_create(bridge_counter **out, int64_t value)
   }
   bridge__object_init(counter, &type);
   atomic_init(&counter->value, value);
+  atomic_init(&counter->closed, false);
   *out = counter;
   return BRIDGE_OK;
 }
@@ -60,6 +62,36 @@ static bridge_status check(const bridge_counter *counter)
   return bridge__forked(counter) ? BRIDGE_EFORKED : BRIDGE_OK;
 }
 
+static bool is_closed(const bridge_counter *counter)
+{
+  /* Takes what was done before it was closed. */
+  return atomic_load_explicit(&counter->closed, memory_order_acquire);
+}
+
+/* For who wants to change it. */
+static bridge_status check_open(const bridge_counter *counter)
+{
+  bridge_status status = check(counter);
+  return status == BRIDGE_OK && is_closed(counter) ? BRIDGE_ECLOSED : status;
+}
+
+bridge_status bridge_counter_close(bridge_counter *counter)
+{
+  bridge_status status = check(counter);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  /* Publishes what was done before, the last number too. */
+  atomic_store_explicit(&counter->closed, true, memory_order_release);
+  bridge__parking_unpark(&counter->parking);
+  return BRIDGE_OK;
+}
+
+bool bridge_counter_closed(const bridge_counter *counter)
+{
+  return counter == NULL || is_closed(counter);
+}
+
 int64_t bridge_counter_get(const bridge_counter *counter)
 {
   if (counter == NULL) {
@@ -73,7 +105,7 @@ bridge_status bridge_counter_set(bridge_counter *counter,
                                  int64_t value,
                                  int64_t *before)
 {
-  bridge_status status = check(counter);
+  bridge_status status = check_open(counter);
   if (status != BRIDGE_OK) {
     return status;
   }
@@ -100,7 +132,7 @@ bridge_status bridge_counter_add(bridge_counter *counter,
                                  int64_t change,
                                  int64_t *after)
 {
-  bridge_status status = check(counter);
+  bridge_status status = check_open(counter);
   if (status != BRIDGE_OK) {
     return status;
   }
@@ -126,7 +158,7 @@ bridge_status bridge_counter_exchange(bridge_counter *counter,
                                       int64_t *expected,
                                       int64_t value)
 {
-  bridge_status status = check(counter);
+  bridge_status status = check_open(counter);
   if (status != BRIDGE_OK) {
     return status;
   }
@@ -159,6 +191,21 @@ static bool stands(int64_t number, bridge_relation relation, int64_t value)
   }
 }
 
+/* BRIDGE_OK, BRIDGE_ECLOSED, or BRIDGE_EEMPTY while there is something to wait for.
+   Whether it is closed comes first: so the last number before that is seen. */
+static bridge_status look(const bridge_counter *counter,
+                          bridge_relation relation,
+                          int64_t value,
+                          int64_t *seen)
+{
+  const bool closed = is_closed(counter);
+  *seen = bridge_counter_get(counter);
+  if (stands(*seen, relation, value)) {
+    return BRIDGE_OK;
+  }
+  return closed ? BRIDGE_ECLOSED : BRIDGE_EEMPTY;
+}
+
 static bridge_status wait_for(bridge_counter *counter,
                               bridge_relation relation,
                               int64_t value,
@@ -172,10 +219,11 @@ static bridge_status wait_for(bridge_counter *counter,
   bool in_time = true;
   while (status == BRIDGE_EEMPTY) {
     const unsigned ticket = bridge__parking_prepare(&counter->parking);
-    *seen = bridge_counter_get(counter);
-    if (stands(*seen, relation, value)) {
-      status = BRIDGE_OK;
-    } else if (bridge__interrupted()) {
+    status = look(counter, relation, value, seen);
+    if (status != BRIDGE_EEMPTY) {
+      break;
+    }
+    if (bridge__interrupted()) {
       status = BRIDGE_ECANCELLED;
     } else if (!in_time) {
       status = BRIDGE_ETIMEDOUT;
@@ -200,8 +248,9 @@ bridge_status bridge_counter_wait(bridge_counter *counter,
   if ((int)relation < BRIDGE_AT_LEAST || (int)relation > BRIDGE_NOT_EQUAL) {
     return BRIDGE_EINVAL;
   }
-  int64_t number = bridge_counter_get(counter);
-  if (!stands(number, relation, value)) {
+  int64_t number = 0;
+  status = look(counter, relation, value, &number);
+  if (status == BRIDGE_EEMPTY) {
     status = timeout_ms == 0 ? BRIDGE_ETIMEDOUT
                              : wait_for(counter, relation, value,
                                         bridge__deadline(timeout_ms), &number);

@@ -73,3 +73,13 @@ bridge_status bridge_flag_wait(bridge_flag *flag, int timeout_ms)
   return bridge_counter_wait(counter_of(flag), BRIDGE_EQUAL, 1, timeout_ms,
                              NULL);
 }
+
+bridge_status bridge_flag_close(bridge_flag *flag)
+{
+  return bridge_counter_close(counter_of(flag));
+}
+
+bool bridge_flag_closed(const bridge_flag *flag)
+{
+  return bridge_counter_closed(counter_of(flag));
+}

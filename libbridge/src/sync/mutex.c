@@ -10,6 +10,7 @@ struct bridge_mutex {
   bridge__mutex guard;
   uint64_t owner; /* guarded by guard; 0 for nobody */
   bool abandoned; /* guarded by guard */
+  bool closed;    /* guarded by guard: nobody gets it any more */
   bridge__watchers waiting;
   /* In the list of the worker that has it; only that one touches them. */
   bridge_mutex *next;
@@ -103,6 +104,10 @@ static bool look(void *request, bridge__watch *watch)
   (void)watch;
   locking *wanted = request;
   bridge_mutex *mutex = wanted->mutex;
+  if (mutex->closed) {
+    wanted->status = BRIDGE_ECLOSED;
+    return true;
+  }
   if (mutex->owner == wanted->owner) {
     wanted->status = BRIDGE_EDEADLOCK;
     return true;
@@ -203,4 +208,31 @@ void bridge__mutex_abandon_for(bridge_mutex *mutex, bridge__owner *owner)
 bool bridge_mutex_locked(bridge_mutex *mutex)
 {
   return check(mutex) == BRIDGE_OK && !has(mutex, 0);
+}
+
+/* ---- Closing ---- */
+
+bridge_status bridge_mutex_close(bridge_mutex *mutex)
+{
+  bridge_status status = check(mutex);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  bridge__mutex_lock(&mutex->guard);
+  mutex->closed = true;
+  bridge__watch_tell_all(&mutex->waiting);
+  bridge__mutex_unlock(&mutex->guard);
+  return BRIDGE_OK;
+}
+
+/* In the child of a fork the guard may be locked for ever. */
+bool bridge_mutex_closed(bridge_mutex *mutex)
+{
+  if (check(mutex) != BRIDGE_OK) {
+    return true;
+  }
+  bridge__mutex_lock(&mutex->guard);
+  const bool closed = mutex->closed;
+  bridge__mutex_unlock(&mutex->guard);
+  return closed;
 }
