@@ -20,15 +20,44 @@ const char *const bridge__face_drives[] = {"thread", "host", NULL};
 const char *const bridge__face_phases[] = {"running", "serving", "stopping",
                                            "ended",   "lost",    NULL};
 
+/* Where it says which file is ours; see bridge__face_is_mine. */
+#define MINE "bridge.init.source"
+
+void bridge__face_is_mine(lua_State *L, int level)
+{
+  lua_Debug call;
+  if (lua_getstack(L, level, &call) && lua_getinfo(L, "S", &call)) {
+    lua_pushstring(L, call.source);
+    lua_setfield(L, LUA_REGISTRYINDEX, MINE);
+  }
+}
+
+/* The level of the function that the script called: that of C, or one of init.lua
+   which called that. */
+static int called_level(lua_State *L)
+{
+  int level = 0;
+  lua_Debug caller;
+  lua_getfield(L, LUA_REGISTRYINDEX, MINE);
+  const char *mine = lua_tostring(L, -1);
+  while (mine != NULL && lua_getstack(L, level + 1, &caller) &&
+         lua_getinfo(L, "S", &caller) && strcmp(caller.source, mine) == 0) {
+    level++;
+  }
+  lua_pop(L, 1);
+  return level;
+}
+
 void bridge__face_wrong(lua_State *L, int index, const char *text)
 {
   lua_Debug call;
   const char *name = NULL;
-  if (lua_getstack(L, 0, &call)) {
+  const int level = called_level(L);
+  if (lua_getstack(L, level, &call)) {
     lua_getinfo(L, "n", &call);
     name = call.name;
   }
-  luaL_where(L, 1);
+  luaL_where(L, level + 1);
   if (name != NULL && strcmp(call.namewhat, "method") == 0) {
     index--; /* nobody counts the object before the colon */
   }

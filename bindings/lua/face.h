@@ -55,6 +55,9 @@ bool bridge__face_message(lua_State *L, int index, bridge_message ***out);
    Each reads one argument.  If it is wrong: false, and the text of an error on
    the stack. */
 
+/* What stands at this level of the stack is init.lua, whose callers are meant when
+   an argument is wrong. */
+void bridge__face_is_mine(lua_State *L, int level);
 /* Push the error of an argument. */
 void bridge__face_wrong(lua_State *L, int index, const char *text);
 /* Seconds to milliseconds, rounded up; nil waits for ever. */
@@ -140,6 +143,7 @@ extern const luaL_Reg bridge__face_buffer_methods[];    /* buffer.c */
 extern const luaL_Reg bridge__face_language[];          /* language.c */
 extern const luaL_Reg bridge__face_registry[];          /* registry.c */
 extern const luaL_Reg bridge__face_registry_methods[];  /* registry.c: Worker */
+extern const luaL_Reg bridge__face_timer_methods[];     /* registry.c */
 extern const luaL_Reg bridge__face_channel_methods[];   /* values.c */
 extern const luaL_Reg bridge__face_queue_receiving[];   /* receive.c */
 extern const luaL_Reg bridge__face_channel_receiving[]; /* receive.c */

@@ -14,6 +14,13 @@ static int raise_error(lua_State *L)
   return lua_error(L);
 }
 
+/* mine(): who calls this is init.lua. */
+static int mine(lua_State *L)
+{
+  bridge__face_is_mine(L, 1);
+  return 0;
+}
+
 /* type_of(value): as `type`, and "bridge.Queue" and the like for objects. */
 static int type_of(lua_State *L)
 {
@@ -226,20 +233,13 @@ static int joined(lua_State *L)
 }
 
 const luaL_Reg bridge__face_language[] = {
-    {"callable", callable},
-    {"joined", joined},
-    {"raise", raise_error},
-    {"type_of", type_of},
-    {"unknown_key", unknown_key},
-    {"copy", copy_table},
-    {"whole", whole},
-    {"next", next_pair},
-    {"is_text", is_text},
-    {"try", try_call},
-    {"shift", shift_last},
-    {"library", library},
-    {"preloaded", preloaded},
-    {"sleep", sleep_here},
-    {"statuses", statuses},
+    {"callable", callable}, {"joined", joined},
+    {"raise", raise_error}, {"mine", mine},
+    {"type_of", type_of},   {"unknown_key", unknown_key},
+    {"copy", copy_table},   {"whole", whole},
+    {"next", next_pair},    {"is_text", is_text},
+    {"try", try_call},      {"shift", shift_last},
+    {"library", library},   {"preloaded", preloaded},
+    {"sleep", sleep_here},  {"statuses", statuses},
     {NULL, NULL},
 };

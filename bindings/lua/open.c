@@ -56,7 +56,7 @@ int bridge__face_open(lua_State *L)
               bridge__face_counter_methods);
   add_methods(L, "Flag", BRIDGE_HANDLE_FLAG, NULL);
   add_methods(L, "Mutex", BRIDGE_HANDLE_MUTEX, bridge__face_mutex_methods);
-  add_methods(L, "Timer", BRIDGE_HANDLE_TIMER, NULL);
+  add_methods(L, "Timer", BRIDGE_HANDLE_TIMER, bridge__face_timer_methods);
   add_receiving(L, BRIDGE_HANDLE_QUEUE, bridge__face_queue_receiving);
   add_receiving(L, BRIDGE_HANDLE_CHANNEL, bridge__face_channel_receiving);
   lua_setfield(L, -2, "methods");

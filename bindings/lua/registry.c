@@ -82,26 +82,31 @@ static int worker_traceback(lua_State *L)
   return 1;
 }
 
-/* The references that a call of workers() has yet to hand on: an object, so that
-   an error on the way drops them. */
+/* The references that a call of workers() or objects() has yet to hand on: an object,
+   so that an error on the way drops them. */
+typedef union slot {
+  void *object;
+  bridge_worker *worker;
+} slot;
+
 typedef struct found {
   size_t count;
-  bridge_worker *workers[];
+  slot slots[];
 } found;
 
 static int drop_found(lua_State *L)
 {
   found *list = lua_touserdata(L, 1);
   while (list->count > 0) {
-    bridge_worker_release(list->workers[--list->count]);
+    bridge_handle_release(list->slots[--list->count].object);
   }
   return 0;
 }
 
 static found *push_found(lua_State *L, size_t capacity)
 {
-  found *list = lua_newuserdatauv(
-      L, sizeof *list + capacity * sizeof list->workers[0], 0);
+  found *list =
+      lua_newuserdatauv(L, sizeof *list + capacity * sizeof list->slots[0], 0);
   list->count = 0;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, drop_found);
@@ -110,15 +115,27 @@ static found *push_found(lua_State *L, size_t capacity)
   return list;
 }
 
+typedef void lister(slot *slots, size_t capacity, size_t *count);
+
+static void fill_workers(slot *slots, size_t capacity, size_t *count)
+{
+  bridge_workers(slots == NULL ? NULL : &slots->worker, capacity, count);
+}
+
+static void fill_objects(slot *slots, size_t capacity, size_t *count)
+{
+  bridge_objects(slots == NULL ? NULL : &slots->object, capacity, count);
+}
+
 /* All of them, as `found`, on the stack. */
-static found *collect(lua_State *L)
+static found *collect(lua_State *L, lister *fill)
 {
   size_t count = 0;
-  bridge_workers(NULL, 0, &count);
+  fill(NULL, 0, &count);
   for (;;) {
     size_t capacity = count + 8;
     found *list = push_found(L, capacity);
-    bridge_workers(list->workers, capacity, &count);
+    fill(list->slots, capacity, &count);
     list->count = count < capacity ? count : capacity;
     if (count <= capacity) {
       return list;
@@ -137,13 +154,13 @@ static void push_one(lua_State *L, bridge_worker *worker)
 static int workers(lua_State *L)
 {
   lua_settop(L, 0);
-  found *list = collect(L);
+  found *list = collect(L, fill_workers);
   lua_newtable(L);
   lua_Integer place = 1;
   for (size_t i = 0; i < list->count; i++) {
     bridge_worker_info info;
     bridge_worker_info_init(&info);
-    bridge_worker *worker = bridge_worker_retain(list->workers[i]);
+    bridge_worker *worker = bridge_worker_retain(list->slots[i].worker);
     push_one(L, worker); /* on the stack it is safe */
     if (bridge_worker_look(worker, &info) == BRIDGE_OK) {
       push_info(L, &info);
@@ -180,8 +197,182 @@ static int find(lua_State *L)
   return 1;
 }
 
+/* ---- Objects of any kind ---- */
+
+/* From the first kind of handle on. */
+static const char *const kinds[] = {"buffer", "queue", "waker",   "thread",
+                                    "worker", "error", "channel", "counter",
+                                    "flag",   "mutex", "timer",   NULL};
+
+static const char *name_of(bridge_handle_kind kind)
+{
+  const size_t known = sizeof kinds / sizeof kinds[0] - 1;
+  return kind > BRIDGE_HANDLE_NONE && (size_t)kind <= known ? kinds[kind - 1]
+                                                            : NULL;
+}
+
+static void set_value(lua_State *L, const bridge_object_info *info)
+{
+  switch ((int)info->kind) {
+  case BRIDGE_HANDLE_QUEUE:
+  case BRIDGE_HANDLE_CHANNEL:
+  case BRIDGE_HANDLE_WORKER:
+    set_integer(L, "items", info->items);
+    set_integer(L, "bytes", info->bytes);
+    return;
+  case BRIDGE_HANDLE_FLAG:
+  case BRIDGE_HANDLE_MUTEX:
+    lua_pushboolean(L, info->value != 0);
+    lua_setfield(L, -2, "value");
+    return;
+  case BRIDGE_HANDLE_TIMER:
+    if (info->target != 0) {
+      set_integer(L, "target", info->target);
+    }
+    break;
+  }
+  lua_pushinteger(L, info->value);
+  lua_setfield(L, -2, "value");
+}
+
+/* A table; `ours` references belong to this call, and to what it gives. */
+static void push_object_info(lua_State *L,
+                             const bridge_object_info *info,
+                             size_t ours)
+{
+  lua_createtable(L, 0, 9);
+  set_text(L, "kind", name_of(info->kind));
+  set_integer(L, "id", info->id);
+  set_text(L, "name", info->name);
+  set_integer(L, "references", info->references - ours);
+  lua_pushboolean(L, info->closed);
+  lua_setfield(L, -2, "closed");
+  set_value(L, info);
+}
+
+static bridge_status look_at(void *object, bridge_object_info *info)
+{
+  bridge_object_info_init(info);
+  bridge_status status = bridge_object_look(object, info);
+  return status == BRIDGE_OK && name_of(info->kind) == NULL ? BRIDGE_ETYPE
+                                                            : status;
+}
+
+/* objects(): a list of tables as info() gives them, each with the `object`. */
+static int objects(lua_State *L)
+{
+  lua_settop(L, 0);
+  found *list = collect(L, fill_objects);
+  lua_newtable(L);
+  lua_Integer place = 1;
+  for (size_t i = 0; i < list->count; i++) {
+    bridge_object_info info;
+    void *object = list->slots[i].object;
+    if (look_at(object, &info) == BRIDGE_OK) {
+      push_object_info(L, &info, 1);
+      bridge__face_give(L, info.kind, bridge_handle_retain(object));
+      lua_setfield(L, -2, "object");
+      lua_rawseti(L, 2, place++);
+    }
+  }
+  lua_settop(L, 2);
+  drop_found(L);
+  return 1;
+}
+
+/* Takes the reference.  Nil for none, and for one of another kind than is wanted. */
+static int push_object(lua_State *L, void *object, bridge_handle_kind wanted)
+{
+  bridge_object_info info;
+  if (object == NULL || look_at(object, &info) != BRIDGE_OK ||
+      (wanted != BRIDGE_HANDLE_NONE && wanted != info.kind)) {
+    bridge_handle_release(object);
+    lua_pushnil(L);
+  } else {
+    bridge__face_give(L, info.kind, object);
+  }
+  return 1;
+}
+
+/* find_object(name or number [, kind]): the object, or nil. */
+static int find_object(lua_State *L)
+{
+  const char *name = NULL;
+  lua_Integer id = 0;
+  int wanted = -1; /* any */
+  if (!lua_isnoneornil(L, 2) && !bridge__face_choice(L, 2, kinds, &wanted)) {
+    return lua_error(L);
+  }
+  const bridge_handle_kind kind = (bridge_handle_kind)(wanted + 1);
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    if (!bridge__face_text(L, 1, &name)) {
+      return lua_error(L);
+    }
+    return push_object(L, bridge_object_find(kind, name), kind);
+  }
+  if (!bridge__face_integer(L, 1, LUA_MININTEGER, LUA_MAXINTEGER, &id)) {
+    return lua_error(L);
+  }
+  return push_object(L, bridge_object_find_id((uint64_t)id), kind);
+}
+
+/* ---- Methods of them ----
+   Functions of C without upvalues, since those with some do not cross. */
+
+/* The first argument, which is of the kind that the last one names. */
+static void *check_object(lua_State *L, int last)
+{
+  int place = 0;
+  if (!bridge__face_choice(L, last, kinds, &place)) {
+    lua_error(L);
+  }
+  return bridge__face_check(L, 1, (bridge_handle_kind)(place + 1));
+}
+
+/* object_info(object, kind) */
+static int object_info(lua_State *L)
+{
+  bridge_object_info info;
+  bridge_status status = look_at(check_object(L, 2), &info);
+  if (status != BRIDGE_OK) {
+    return bridge__face_status(L, status);
+  }
+  push_object_info(L, &info, 1);
+  return 1;
+}
+
+/* set_name(object, name, kind): nil for none. */
+static int set_name(lua_State *L)
+{
+  void *object = check_object(L, 3);
+  const char *name = NULL;
+  if (!bridge__face_text(L, 2, &name)) {
+    return lua_error(L);
+  }
+  return bridge__face_status(L, bridge_object_set_name(object, name));
+}
+
+/* timer:close() */
+static int timer_close(lua_State *L)
+{
+  bridge_timer *timer = bridge__face_check(L, 1, BRIDGE_HANDLE_TIMER);
+  return bridge__face_status(L, bridge_object_close(timer));
+}
+
+const luaL_Reg bridge__face_timer_methods[] = {
+    {"close", timer_close},
+    {NULL, NULL},
+};
+
 const luaL_Reg bridge__face_registry[] = {
-    {"workers", workers}, {"find", find}, {NULL, NULL}};
+    {"workers", workers},
+    {"find", find},
+    {"objects", objects},
+    {"find_object", find_object},
+    {"object_info", object_info},
+    {"set_name", set_name},
+    {NULL, NULL},
+};
 
 const luaL_Reg bridge__face_registry_methods[] = {
     {"info", worker_info}, {"traceback", worker_traceback}, {NULL, NULL}};

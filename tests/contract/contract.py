@@ -109,7 +109,7 @@ def check_order_of_words(headers):
     """Names are bridge_<noun>_..., where the noun is a header's name."""
     nouns = {header.stem for header in headers} | {
         "set", "run", "trim", "version", "reader", "answer", "cores", "value", "handle",
-        "counter", "flag", "mutex", "workers",
+        "counter", "flag", "mutex", "workers", "objects",
     }
     return [
         f"{header.name}: {match['name']} begins with no noun of ours"

@@ -505,6 +505,47 @@ private:
   }
 };
 
+/* Looking at them, finding and closing them. */
+class Listed : public Scene
+{
+public:
+  bridge_status play() override
+  {
+    Held<bridge_queue> queue;
+    Held<bridge_flag> flag;
+    TRY(bridge_queue_create(queue.out(), nullptr));
+    TRY(bridge_flag_create(flag.out(), false));
+    TRY(bridge_object_set_name(flag, "a flag that has a name"));
+    bridge_status status = bridge_object_set_name(flag, "another");
+    bridge_object_info info;
+    bridge_object_info_init(&info);
+    EXPECT_STATUS(bridge_object_look(flag, &info), BRIDGE_OK);
+    EXPECT_STREQ(info.name,
+                 status == BRIDGE_OK ? "another" : "a flag that has a name");
+    TRY(status);
+    return find(flag, info.id);
+  }
+
+private:
+  static bridge_status find(bridge_flag *flag, uint64_t id)
+  {
+    void *found[4];
+    size_t count = 0;
+    TRY(bridge_objects(found, 4, &count));
+    EXPECT_GE(count, 2u);
+    for (size_t i = 0; i < count && i < 4; i++) {
+      bridge_handle_release(found[i]);
+    }
+    found[0] = bridge_object_find(BRIDGE_HANDLE_FLAG, "another");
+    found[1] = bridge_object_find_id(id);
+    EXPECT_EQ(found[0], flag);
+    EXPECT_EQ(found[1], flag);
+    bridge_handle_release(found[0]);
+    bridge_handle_release(found[1]);
+    return bridge_object_close(flag);
+  }
+};
+
 /* None of them goes off, so that nothing is freed later, by their thread. */
 class Timers : public Scene
 {
@@ -1669,6 +1710,7 @@ const Entry kEntries[] = {
     entry<Channels>("Channels"),
     entry<Selects>("Selects"),
     entry<Shared>("Shared"),
+    entry<Listed>("Listed"),
     entry<Timers>("Timers"),
     entry<Threads>("Threads"),
     entry<StateOptions>("StateOptions", 7),

@@ -16,6 +16,7 @@
 
 local _, _, core = ...
 core = core or require "bridge.core"
+core.mine()
 
 local raise, type_of = core.raise, core.type_of
 local Buffer = core.methods.Buffer
@@ -24,6 +25,7 @@ local Waker = core.methods.Waker
 local Worker = core.methods.Worker
 local Channel = core.methods.Channel
 local Flag = core.methods.Flag
+local Timer = core.methods.Timer
 
 -- What is taken out of the methods below.  It is kept, since this file is run again
 -- where there was no memory to come to its end.
@@ -247,16 +249,17 @@ end
 
 local queue_options = {
   items = "size", bytes = "size", full = "full", timeout = "seconds",
-  waker = "queue_waker",
+  waker = "queue_waker", name = "text",
 }
 
 local channel_options = {
   items = "size", bytes = "size", full = "full", timeout = "seconds",
-  waker = "queue_waker",
+  waker = "queue_waker", name = "text",
 }
 
 local timer_options = {
   after = "seconds", at = "seconds", every = "seconds", clock = "clock",
+  name = "text",
 }
 
 local worker_options = {
@@ -541,6 +544,75 @@ function bridge.set_watchdog(seconds)
   return core.set_watchdog(seconds and seconds > 0 and ms < 1 and 1 or ms)
 end
 
+-- ---- Objects ----------------------------------------------------------------
+
+--- All objects of the process, also those of which nobody has a handle any more:
+-- queues, channels, timers, counters, flags, mutexes and workers; the oldest first.
+-- Each is a table: kind ("queue" and so on), id, name ("" for none), references (how
+-- many there are beside the one that is here), closed; of queues, channels and
+-- workers items and bytes (that wait in it); of counters, flags (whether it is set),
+-- mutexes (whether it is locked) and timers (how often it has posted) value; of
+-- timers target (the id of what it posts to); and the `object` itself.  What the
+-- library made for itself, such as inboxes, is not there.
+bridge.objects = core.objects
+
+--- The object of this name, the latest if there are several, or of this number; nil
+-- if there is none, or if it is not of the kind that is asked for.
+function bridge.find_object(name, kind)
+  local found = type_of(name)
+  if found ~= "string" and not (found == "number" and core.whole(name)) then
+    raise(2, "bridge.find_object: a name or a number expected, got " .. found)
+  end
+  local good, object = core.try(core.find_object, name, kind)
+  if not good then
+    raise(2, object)
+  end
+  return object
+end
+
+-- object:info(): a table as bridge.objects() gives it, without the object.
+-- object:set_name(name): true; nil takes the name away.
+local classes =
+  { "Queue", "Channel", "Counter", "Flag", "Mutex", "Timer" }
+local kinds =
+  { "queue", "channel", "counter", "flag", "mutex", "timer" }
+
+for i = 1, #classes do
+  local class, kind = core.methods[classes[i]], kinds[i]
+
+  function class.info(self)
+    return core.object_info(self, kind)
+  end
+
+  function class.set_name(self, name)
+    return core.set_name(self, name, kind)
+  end
+end
+
+-- What was just made gets its name, or is dropped.
+local function named(name, object, text, code)
+  local good = object
+  if object and name then
+    good, text, code = object:set_name(name)
+  end
+  if good then
+    return object -- and nothing else, as a constructor
+  elseif not object then
+    return nil, text, code
+  end
+  if object.cancel then
+    object:cancel() -- a timer would go on
+  end
+  return nil, text, code
+end
+
+local function check_object_name(what, name)
+  local wrong = name ~= nil and rules.text(name)
+  if wrong then
+    raise(3, what .. ": the name: " .. wrong)
+  end
+end
+
 -- ---- Queue ------------------------------------------------------------------
 
 -- queue:push(...): true; or nil, message, code.  push_timeout(seconds, ...) waits
@@ -565,7 +637,7 @@ Queue.next_value, Queue.next_packed, Queue.unpop = nil, nil, nil
 
 --- Create a queue.  Options: items, bytes (its bounds, at least 1), full ("block", "fail" or
 -- "drop_oldest"), timeout (seconds that "block" waits), waker (a kind, or a
--- waker).  Returns the queue; or nil, message, code.
+-- waker), name (for bridge.objects).  Returns the queue; or nil, message, code.
 function bridge.queue(options)
   if options == nil then
     options = {}
@@ -577,8 +649,9 @@ function bridge.queue(options)
   if type_of(waker) == "string" then
     waker, kind = nil, waker
   end
-  return core.Queue(options.items or 0, options.bytes or 0,
-                    options.full or "block", options.timeout, waker, kind)
+  return named(options.name,
+    core.Queue(options.items or 0, options.bytes or 0,
+               options.full or "block", options.timeout, waker, kind))
 end
 
 --- Loop over the messages of a queue until it is closed and empty.  What a
@@ -621,7 +694,7 @@ Channel.next_value, Channel.next_packed = nil, nil
 Channel.most_items, Channel.most_bytes = nil, nil
 
 --- Create a channel: a queue that many may receive from.  Options: items, bytes,
--- full, timeout as for a queue; waker (a kind, or a waker) to wake an event loop.
+-- full, timeout, name as for a queue; waker (a kind, or a waker) to wake an event loop.
 -- Returns the channel; or nil, message, code.
 function bridge.channel(options)
   if options == nil then
@@ -638,8 +711,9 @@ function bridge.channel(options)
       return nil, text, code
     end
   end
-  return core.Channel(options.items or 0, options.bytes or 0,
-                      options.full or "block", options.timeout, waker)
+  return named(options.name,
+    core.Channel(options.items or 0, options.bytes or 0,
+                 options.full or "block", options.timeout, waker))
 end
 
 --- Close an end: "sending", the default, lets what is inside be received;
@@ -715,9 +789,11 @@ end
 -- counter:close(): true; who waits for what it is not gets ECLOSED, now and later,
 --   and so does who changes it.  closed().
 
---- Create a counter that begins with a whole number, 0 if it is left out.
-function bridge.counter(value)
-  return core.Counter(value == nil and 0 or value)
+--- Create a counter that begins with a whole number, 0 if it is left out; it may
+-- have a name.
+function bridge.counter(value, name)
+  check_object_name("bridge.counter", name)
+  return named(name, core.Counter(value == nil and 0 or value))
 end
 
 -- flag:set(), clear(): true.  flag:is_set().
@@ -725,9 +801,10 @@ end
 --   if it is not.  closed().
 local wait_for_flag = kept.wait_for_flag
 
---- Create a flag, which is not set unless `set` is true.
-function bridge.flag(set)
-  return core.Flag(set ~= nil and set)
+--- Create a flag, which is not set unless `set` is true; it may have a name.
+function bridge.flag(set, name)
+  check_object_name("bridge.flag", name)
+  return named(name, core.Flag(set ~= nil and set))
 end
 
 --- Wait until the flag is set: true; or nil, message, code.
@@ -747,22 +824,33 @@ end
 -- A worker is one owner, with all its coroutines: what one of them has locked is
 -- EDEADLOCK for the others.  To wait blocks the whole worker.
 
---- Create a mutex.
-function bridge.mutex()
-  return core.Mutex()
+--- Create a mutex, which may have a name.
+function bridge.mutex(name)
+  check_object_name("bridge.mutex", name)
+  return named(name, core.Mutex())
 end
 
 -- ---- Timer ------------------------------------------------------------------
 
--- timer:cancel(): true; or nil, message, "EALREADY".
+-- timer:cancel(): true; or nil, message, "EALREADY".  timer:close(): true, also if
+--   it has ended.
 -- timer:active(), posted(), missed().
 --
--- A timer goes on without its object; one in a `<close>` variable is cancelled.
+-- A timer goes on without its object, and is found by bridge.objects(); one in a
+-- `<close>` variable is cancelled.
+
+local is_active = Timer.active
+
+--- Whether the timer has ended.
+function Timer.closed(self)
+  return not is_active(self)
+end
 
 --- Post values to a queue or a channel: `after` so many seconds, or `at` a moment
 -- of a `clock` ("wall", the default: seconds since 1970; or "steady", as
 -- bridge.now() tells); and then `every` so many seconds.  With `every` alone the
--- first comes after one period.  Returns the timer; or nil, message, code.
+-- first comes after one period.  It may have a `name`, for bridge.objects.  Returns
+-- the timer; or nil, message, code.
 function bridge.timer(target, options, ...)
   if type_of(options) ~= "table" then
     raise(2, "bridge.timer: options expected, got " .. type_of(options))
@@ -784,7 +872,7 @@ function bridge.timer(target, options, ...)
   if not good then
     raise(2, timer)
   end
-  return timer, text, code
+  return named(options.name, timer, text, code)
 end
 
 --- Seconds by the "steady" clock, or by the one on the "wall".

@@ -31,6 +31,7 @@
 #include <bridge/memory.h>
 #include <bridge/message.h>
 #include <bridge/mpsc.h>
+#include <bridge/object.h>
 #include <bridge/queue.h>
 #include <bridge/select.h>
 #include <bridge/state.h>

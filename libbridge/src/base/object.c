@@ -1,5 +1,5 @@
 /* Object: what every handle has in common, its references and its process. */
-#include "base/object.h"
+#include "base/registry.h"
 
 void bridge__object_init(void *object, const bridge__type *type)
 {
@@ -44,6 +44,9 @@ void bridge__release(void *object)
      what all the others did. */
   if (atomic_fetch_sub_explicit(&base->references, 1, memory_order_acq_rel) ==
       1) {
+    if (base->type->listing != NULL) {
+      bridge__unlist(object);
+    }
     base->type->destroy(object);
   }
 }

@@ -18,6 +18,8 @@ typedef struct bridge__type {
   /* Frees the object.  Called once, by whichever thread drops the last
      reference, holding no lock. */
   void (*destroy)(void *object);
+  /* Of those that begin with a bridge__listed; else NULL. */
+  const struct bridge__listing *listing;
 } bridge__type;
 
 /* The first member of every handle. */

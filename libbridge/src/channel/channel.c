@@ -72,6 +72,41 @@ void bridge__channel_free_list(bridge_node *oldest)
   }
 }
 
+/* ---- Looking ---- */
+
+/* A look at all the numbers; zeros in the child of a fork, whose parent may have
+   held the mutex. */
+typedef struct glance {
+  size_t items;
+  size_t bytes;
+  size_t most_items;
+  size_t most_bytes;
+  uint64_t wakes;
+  uint64_t dropped;
+  bool sending_closed;
+  bool receiving_closed;
+} glance;
+
+static glance look(bridge_channel *channel)
+{
+  if (bridge__channel_check(channel) != BRIDGE_OK) {
+    return (glance){.sending_closed = true, .receiving_closed = true};
+  }
+  bridge__mutex_lock(&channel->mutex);
+  const glance seen = {
+      .items = channel->items,
+      .bytes = channel->bytes,
+      .most_items = channel->most_items,
+      .most_bytes = channel->most_bytes,
+      .wakes = channel->wakes,
+      .dropped = channel->dropped,
+      .sending_closed = channel->sending_closed,
+      .receiving_closed = channel->receiving_closed,
+  };
+  bridge__mutex_unlock(&channel->mutex);
+  return seen;
+}
+
 /* ---- Life ---- */
 
 void bridge_channel_options_init(bridge_channel_options *options)
@@ -102,7 +137,22 @@ static void destroy(void *object)
   bridge__free(channel);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_CHANNEL, "channel", destroy};
+static void look_at(void *object, bridge_object_info *info)
+{
+  const glance seen = look(object);
+  info->closed = seen.sending_closed;
+  info->items = seen.items;
+  info->bytes = seen.bytes;
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_channel_close(object, BRIDGE_CHANNEL_SENDING);
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_CHANNEL, "channel", destroy,
+                                  &listing};
 
 static bridge_status choose(bridge_channel_options *chosen,
                             const bridge_channel_options *options)
@@ -163,7 +213,9 @@ bridge_status bridge_channel_create(bridge_channel **out,
     return status;
   }
   status = make(out, &chosen);
-  if (status != BRIDGE_OK && chosen.waker != NULL) {
+  if (status == BRIDGE_OK) {
+    bridge__enlist(*out);
+  } else if (chosen.waker != NULL) {
     bridge__waker_unclaim(chosen.waker);
   }
   return status;
@@ -260,39 +312,6 @@ bridge_status bridge_channel_wake(bridge_channel *channel)
 }
 
 /* ---- Asking ---- */
-
-/* A look at all the numbers; zeros in the child of a fork, whose parent may have
-   held the mutex. */
-typedef struct glance {
-  size_t items;
-  size_t bytes;
-  size_t most_items;
-  size_t most_bytes;
-  uint64_t wakes;
-  uint64_t dropped;
-  bool sending_closed;
-  bool receiving_closed;
-} glance;
-
-static glance look(bridge_channel *channel)
-{
-  if (bridge__channel_check(channel) != BRIDGE_OK) {
-    return (glance){.sending_closed = true, .receiving_closed = true};
-  }
-  bridge__mutex_lock(&channel->mutex);
-  const glance seen = {
-      .items = channel->items,
-      .bytes = channel->bytes,
-      .most_items = channel->most_items,
-      .most_bytes = channel->most_bytes,
-      .wakes = channel->wakes,
-      .dropped = channel->dropped,
-      .sending_closed = channel->sending_closed,
-      .receiving_closed = channel->receiving_closed,
-  };
-  bridge__mutex_unlock(&channel->mutex);
-  return seen;
-}
 
 bridge_status bridge_channel_limit(bridge_channel *channel,
                                    size_t *items,

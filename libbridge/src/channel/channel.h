@@ -2,14 +2,14 @@
 #ifndef BRIDGE_CHANNEL_CHANNEL_H
 #define BRIDGE_CHANNEL_CHANNEL_H
 
-#include "base/object.h"
+#include "base/registry.h"
 #include "base/watch.h"
 #include "message/message.h"
 
 #include <bridge/channel.h>
 
 struct bridge_channel {
-  bridge__object object;
+  bridge__listed object;
   bridge_waker *waker; /* one reference, or NULL */
   bridge_queue_policy policy;
   int timeout_ms;

@@ -42,7 +42,7 @@ static void sink_destroy(void *object)
 }
 
 static const bridge__type sink_type = {BRIDGE_HANDLE_NONE, "logger",
-                                       sink_destroy};
+                                       sink_destroy, NULL};
 
 static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
 static sink *chosen; /* guarded by mutex; NULL: stderr */

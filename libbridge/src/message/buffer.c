@@ -36,7 +36,7 @@ static void destroy(void *object)
 }
 
 static const bridge__type buffer_type = {BRIDGE_HANDLE_BUFFER, "buffer",
-                                         destroy};
+                                         destroy, NULL};
 
 /* `room` bytes live in the same block. */
 static bridge_status create(bridge_buffer **out, size_t room)

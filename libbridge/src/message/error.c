@@ -47,7 +47,8 @@ static void destroy(void *object)
   bridge_error_release(cause);
 }
 
-static const bridge__type error_type = {BRIDGE_HANDLE_ERROR, "error", destroy};
+static const bridge__type error_type = {BRIDGE_HANDLE_ERROR, "error", destroy,
+                                        NULL};
 
 /* ---- Making ----------------------------------------------------------------- */
 

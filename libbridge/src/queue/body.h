@@ -2,7 +2,7 @@
 #ifndef BRIDGE_QUEUE_BODY_H
 #define BRIDGE_QUEUE_BODY_H
 
-#include "base/object.h"
+#include "base/registry.h"
 #include "message/message.h"
 #include "platform/parking.h"
 #include "platform/platform.h"
@@ -31,7 +31,7 @@ enum {
 };
 
 struct bridge_queue {
-  bridge__object object;
+  bridge__listed object;
   bridge_waker *waker; /* one reference */
   uint64_t items;
   uint64_t bytes;

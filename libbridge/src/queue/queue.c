@@ -156,7 +156,21 @@ static void destroy(void *object)
   bridge__free(queue);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_QUEUE, "queue", destroy};
+static void look_at(void *object, bridge_object_info *info)
+{
+  info->closed = bridge_queue_closed(object);
+  info->items = bridge_queue_count(object);
+  info->bytes = bridge_queue_bytes(object);
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_queue_close(object);
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_QUEUE, "queue", destroy,
+                                  &listing};
 
 static bridge_status choose(bridge_queue_options *chosen,
                             const bridge_queue_options *options)
@@ -260,12 +274,9 @@ static bridge_status make(bridge_queue **out,
   return BRIDGE_OK;
 }
 
-bridge_status bridge_queue_create(bridge_queue **out,
-                                  const bridge_queue_options *options)
+bridge_status bridge__queue_make(bridge_queue **out,
+                                 const bridge_queue_options *options)
 {
-  if (out == NULL) {
-    return BRIDGE_EINVAL;
-  }
   bridge_queue_options chosen;
   bridge_status status = choose(&chosen, options);
   if (status != BRIDGE_OK) {
@@ -279,6 +290,19 @@ bridge_status bridge_queue_create(bridge_queue **out,
   if (status != BRIDGE_OK) {
     bridge__waker_unclaim(chosen.waker);
     bridge_waker_release(chosen.waker);
+  }
+  return status;
+}
+
+bridge_status bridge_queue_create(bridge_queue **out,
+                                  const bridge_queue_options *options)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_status status = bridge__queue_make(out, options);
+  if (status == BRIDGE_OK) {
+    bridge__enlist(*out);
   }
   return status;
 }

@@ -6,6 +6,10 @@
 
 #include <bridge/queue.h>
 
+/* One that the registry does not list: a part of something else. */
+bridge_status bridge__queue_make(bridge_queue **out,
+                                 const bridge_queue_options *options);
+
 /* Append whether or not there is room: for answers, whose number is bounded by
    the requests that were let in.  BRIDGE_ECLOSED leaves the message. */
 bridge_status bridge__queue_push_forced(bridge_queue *queue,

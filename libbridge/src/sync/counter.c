@@ -1,14 +1,13 @@
 /* Counter: a number, and an event count for those who wait for it.  Who changes
    it pays two atomic operations while nobody waits. */
+#include "sync/counter.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
-#include "base/object.h"
+#include "base/registry.h"
 #include "base/watch.h"
 
-#include <bridge/sync.h>
-
 struct bridge_counter {
-  bridge__object object;
+  bridge__listed object;
   atomic_int_fast64_t value;
   atomic_bool closed;
   bridge__parking parking;
@@ -21,13 +20,23 @@ static void destroy(void *object)
   bridge__free(counter);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_COUNTER, "counter", destroy};
-
-bridge_status bridge_counter_create(bridge_counter **out, int64_t value)
+static void look_at(void *object, bridge_object_info *info)
 {
-  if (out == NULL) {
-    return BRIDGE_EINVAL;
-  }
+  info->closed = bridge_counter_closed(object);
+  info->value = bridge_counter_get(object);
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_counter_close(object);
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_COUNTER, "counter", destroy,
+                                  &listing};
+
+bridge_status bridge__counter_make(bridge_counter **out, int64_t value)
+{
   bridge_counter *counter = bridge__allocate_zero(sizeof *counter);
   if (counter == NULL) {
     return BRIDGE_ENOMEM;
@@ -42,6 +51,18 @@ bridge_status bridge_counter_create(bridge_counter **out, int64_t value)
   atomic_init(&counter->closed, false);
   *out = counter;
   return BRIDGE_OK;
+}
+
+bridge_status bridge_counter_create(bridge_counter **out, int64_t value)
+{
+  if (out == NULL) {
+    return BRIDGE_EINVAL;
+  }
+  bridge_status status = bridge__counter_make(out, value);
+  if (status == BRIDGE_OK) {
+    bridge__enlist(*out);
+  }
+  return status;
 }
 
 bridge_counter *bridge_counter_retain(bridge_counter *counter)

@@ -1,11 +1,10 @@
 /* Flag: a counter of 0 or 1 under a name of its own. */
 #include "base/memory.h"
-#include "base/object.h"
-
-#include <bridge/sync.h>
+#include "base/registry.h"
+#include "sync/counter.h"
 
 struct bridge_flag {
-  bridge__object object;
+  bridge__listed object;
   bridge_counter *counter; /* one reference */
 };
 
@@ -16,7 +15,20 @@ static void destroy(void *object)
   bridge__free(flag);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_FLAG, "flag", destroy};
+static void look_at(void *object, bridge_object_info *info)
+{
+  info->closed = bridge_flag_closed(object);
+  info->value = bridge_flag_is_set(object);
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_flag_close(object);
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_FLAG, "flag", destroy,
+                                  &listing};
 
 bridge_status bridge_flag_create(bridge_flag **out, bool set)
 {
@@ -27,12 +39,13 @@ bridge_status bridge_flag_create(bridge_flag **out, bool set)
   if (flag == NULL) {
     return BRIDGE_ENOMEM;
   }
-  bridge_status status = bridge_counter_create(&flag->counter, set ? 1 : 0);
+  bridge_status status = bridge__counter_make(&flag->counter, set ? 1 : 0);
   if (status != BRIDGE_OK) {
     bridge__free(flag);
     return status;
   }
   bridge__object_init(flag, &type);
+  bridge__enlist(flag);
   *out = flag;
   return BRIDGE_OK;
 }

@@ -2,11 +2,11 @@
 #include "sync/mutex.h"
 
 #include "base/memory.h"
-#include "base/object.h"
+#include "base/registry.h"
 #include "base/watch.h"
 
 struct bridge_mutex {
-  bridge__object object;
+  bridge__listed object;
   bridge__mutex guard;
   uint64_t owner; /* guarded by guard; 0 for nobody */
   bool abandoned; /* guarded by guard */
@@ -26,7 +26,20 @@ static void destroy(void *object)
   bridge__free(mutex);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_MUTEX, "mutex", destroy};
+static void look_at(void *object, bridge_object_info *info)
+{
+  info->closed = bridge_mutex_closed(object);
+  info->value = bridge_mutex_locked(object);
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_mutex_close(object);
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_MUTEX, "mutex", destroy,
+                                  &listing};
 
 bridge_status bridge_mutex_create(bridge_mutex **out)
 {
@@ -43,6 +56,7 @@ bridge_status bridge_mutex_create(bridge_mutex **out)
     return status;
   }
   bridge__object_init(mutex, &type);
+  bridge__enlist(mutex);
   *out = mutex;
   return BRIDGE_OK;
 }

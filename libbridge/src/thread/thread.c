@@ -60,7 +60,8 @@ static void destroy(void *object)
   bridge__free(thread);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_THREAD, "thread", destroy};
+static const bridge__type type = {BRIDGE_HANDLE_THREAD, "thread", destroy,
+                                  NULL};
 
 /* ---- Starting ---- */
 

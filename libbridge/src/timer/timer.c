@@ -26,7 +26,28 @@ static void destroy(void *object)
   bridge__free(timer);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_TIMER, "timer", destroy};
+static const void *target_of(const bridge_timer *timer)
+{
+  return timer->queue != NULL ? (const void *)timer->queue
+                              : (const void *)timer->channel;
+}
+
+static void look_at(void *object, bridge_object_info *info)
+{
+  info->closed = !bridge_timer_active(object);
+  info->value = (int64_t)bridge_timer_posted(object);
+  info->target = bridge__listed_id(target_of(object));
+}
+
+static bridge_status close_it(void *object)
+{
+  bridge_status status = bridge_timer_cancel(object);
+  return status == BRIDGE_EALREADY ? BRIDGE_OK : status;
+}
+
+static const struct bridge__listing listing = {look_at, close_it};
+static const bridge__type type = {BRIDGE_HANDLE_TIMER, "timer", destroy,
+                                  &listing};
 
 int64_t bridge_timer_now(bridge_timer_clock clock)
 {
@@ -132,6 +153,7 @@ bridge_status bridge_timer_create(bridge_timer **out,
     bridge__release(timer);
     return status;
   }
+  bridge__enlist(timer);
   *message = NULL;
   *out = timer;
   return BRIDGE_OK;
@@ -153,9 +175,7 @@ void bridge_timer_release(bridge_timer *timer)
    other timer has it, too, that one goes first. */
 static bool is_heard(const bridge_timer *timer)
 {
-  const bridge__object *target = timer->queue != NULL
-                                     ? (const bridge__object *)timer->queue
-                                     : (const bridge__object *)timer->channel;
+  const bridge__object *target = target_of(timer);
   return atomic_load_explicit(&target->references, memory_order_relaxed) > 1;
 }
 

@@ -2,12 +2,12 @@
 #ifndef BRIDGE_TIMER_TIMER_H
 #define BRIDGE_TIMER_TIMER_H
 
-#include "base/object.h"
+#include "base/registry.h"
 
 #include <bridge/timer.h>
 
 struct bridge_timer {
-  bridge__object object;
+  bridge__listed object;
   /* One of both, one reference. */
   bridge_queue *queue;
   bridge_channel *channel;

@@ -55,7 +55,7 @@ static void destroy(void *object)
   bridge__free(waker);
 }
 
-static const bridge__type type = {BRIDGE_HANDLE_WAKER, "waker", destroy};
+static const bridge__type type = {BRIDGE_HANDLE_WAKER, "waker", destroy, NULL};
 
 static const bridge__waker_type *find(bridge_waker_kind kind)
 {

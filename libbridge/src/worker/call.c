@@ -20,7 +20,7 @@ static void reply_destroy(void *object)
 }
 
 static const bridge__type reply_type = {BRIDGE_HANDLE_NONE, "reply",
-                                        reply_destroy};
+                                        reply_destroy, NULL};
 
 static bridge_status reply_create(bridge__reply **out,
                                   bridge_queue *answers,
@@ -351,7 +351,7 @@ static bridge_status borrow_queue(bridge_worker *worker, bridge_queue **out)
   }
   bridge__mutex_unlock(&worker->mutex);
   if (idle == NULL) {
-    return bridge_queue_create(out, NULL);
+    return bridge__queue_make(out, NULL);
   }
   *out = idle;
   return BRIDGE_OK;

@@ -194,7 +194,7 @@ static bridge_status next(bridge_worker *worker,
 {
   int64_t deadline = bridge__deadline(timeout_ms);
   bridge_queue *answers = NULL;
-  bridge_status status = bridge_queue_create(&answers, NULL);
+  bridge_status status = bridge__queue_make(&answers, NULL);
   if (status != BRIDGE_OK) {
     return status;
   }

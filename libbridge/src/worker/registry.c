@@ -37,6 +37,7 @@ void bridge__registry_admit(bridge_worker *worker)
   lock();
   worker->created = true;
   unlock();
+  bridge__enlist(worker);
 }
 
 void bridge__registry_remove(bridge_worker *worker)
@@ -244,3 +245,21 @@ bridge_status bridge_worker_look(const bridge_worker *worker,
   info->dropped = read_number(&worker->gauge.refused);
   return BRIDGE_OK;
 }
+
+/* ---- As one of all objects ---- */
+
+static void look_at(void *object, bridge_object_info *info)
+{
+  const bridge_worker *worker = object;
+  const bridge_worker_phase phase = bridge_worker_phase_of(worker);
+  info->closed = phase == BRIDGE_WORKER_ENDED || phase == BRIDGE_WORKER_LOST;
+  info->items = bridge_queue_count(worker->inbox);
+  info->bytes = bridge_queue_bytes(worker->inbox);
+}
+
+static bridge_status close_it(void *object)
+{
+  return bridge_worker_stop(object);
+}
+
+const struct bridge__listing bridge__worker_listing = {look_at, close_it};

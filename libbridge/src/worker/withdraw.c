@@ -25,7 +25,7 @@ static void withdrawal_destroy(void *object)
 }
 
 static const bridge__type withdrawal_type = {BRIDGE_HANDLE_NONE, "withdrawal",
-                                             withdrawal_destroy};
+                                             withdrawal_destroy, NULL};
 
 static bridge_status create(bridge_queue *answers,
                             uint64_t session,

@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Gives each worker its number; needs to be unique, not ordered. */
-static atomic_uint_fast64_t last_id;
-
 void bridge_worker_options_init(bridge_worker_options *options)
 {
   if (options != NULL) {
@@ -64,8 +61,8 @@ static void worker_destroy(void *object)
   free_parts(worker);
 }
 
-static const bridge__type worker_type = {BRIDGE_HANDLE_WORKER, "worker",
-                                         worker_destroy};
+static const bridge__type worker_type = {
+    BRIDGE_HANDLE_WORKER, "worker", worker_destroy, &bridge__worker_listing};
 
 /* ---- Creating ----------------------------------------------------------- */
 
@@ -77,6 +74,7 @@ static bridge_status make_name(bridge_worker *worker, const char *name)
     name = made;
   }
   worker->name = bridge__copy_text(name, strlen(name));
+  worker->object.name = worker->name;
   return worker->name == NULL ? BRIDGE_ENOMEM : BRIDGE_OK;
 }
 
@@ -97,7 +95,7 @@ static bridge_status make_inbox(bridge_worker *worker,
   worker->stop_message->envelope.kind = BRIDGE__STOP;
   const bool drops = options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST;
   inbox.policy = drops ? BRIDGE_QUEUE_DROP_OLDEST : BRIDGE_QUEUE_BLOCK;
-  status = bridge_queue_create(&worker->inbox, &inbox);
+  status = bridge__queue_make(&worker->inbox, &inbox);
   if (status == BRIDGE_OK && drops) {
     bridge__queue_on_drop(worker->inbox, bridge__request_dropped, worker);
   }
@@ -279,8 +277,8 @@ static bridge_status create(bridge_worker **out,
     return status;
   }
   bridge__object_init(worker, &worker_type);
-  /* A number, and nothing else. */
-  worker->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+  worker->id = bridge__registry_number();
+  worker->object.id = worker->id;
   worker->drive = options->drive;
   worker->inbox_fails = options->inbox_full == BRIDGE_QUEUE_FAIL;
   worker->driver.handlers = LUA_NOREF;

@@ -19,7 +19,7 @@
 #define BRIDGE_WORKER_WORKER_H
 
 #include "base/interrupt.h"
-#include "base/object.h"
+#include "base/registry.h"
 #include "log/log.h"
 #include "lua/state.h"
 #include "message/message.h"
@@ -122,7 +122,7 @@ typedef struct bridge__warning {
 } bridge__warning;
 
 struct bridge_worker {
-  bridge__object object;
+  bridge__listed object;
   uint64_t id;
   char *name;
   bridge_drive drive;
@@ -338,6 +338,8 @@ void bridge__withdraw_free(bridge_worker *worker);
 
 /* ---- registry.c ---- */
 /* Before its thread starts; and once nothing of it is written any more. */
+/* What the registry of all objects has to know. */
+extern const struct bridge__listing bridge__worker_listing;
 void bridge__registry_add(bridge_worker *worker);
 void bridge__registry_admit(bridge_worker *worker);
 void bridge__registry_remove(bridge_worker *worker);
