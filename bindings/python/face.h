@@ -147,6 +147,13 @@ PyObject *bridge__py_workers(void);
 
 /* By name or number; None if there is none. */
 PyObject *bridge__py_find(PyObject *key);
+
+/* The same of objects of any kind; 0 wants any. */
+PyObject *bridge__py_objects(void);
+PyObject *bridge__py_find_object(PyObject *key, int wanted);
+PyObject *bridge__py_object_look(PyObject *face);
+PyObject *bridge__py_object_set_name(PyObject *face, PyObject *name);
+
 PyObject *bridge__py_queue_peek(bridge_queue *queue);
 
 /* ---- channel.c, sync.c: channels, select, counters, flags, mutexes, timers -- */

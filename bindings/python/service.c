@@ -196,7 +196,12 @@ static bridge_status take_answers(bridge_queue **out)
     bridge_message_release(message); /* NULL: a queue of before a fork */
     bridge_queue_release(queue);
   }
-  return bridge_queue_create(out, NULL);
+  bridge_status status = bridge_queue_create(out, NULL);
+  if (status == BRIDGE_OK) {
+    /* For people: without memory it has none. */
+    (void)bridge_object_set_name(*out, "bridge answers");
+  }
+  return status;
 }
 
 /* A queue to which an answer may still come is closed: who answers sees it. */

@@ -89,7 +89,8 @@ from .errors import (
     Unsupported,
     WorkerDied,
 )
-from .objects import Object
+from .listed import ObjectInfo, ObjectKind, find_object, objects
+from .object import Object
 from .queue import POLICY, Policy, Queue
 from .records import LogLevel, Record, log, set_log_level, set_logger
 from .state import LuaFunction, Memory, State
@@ -134,6 +135,8 @@ __all__ = [
     "NotFound",
     "NotShareableError",
     "Object",
+    "ObjectInfo",
+    "ObjectKind",
     "OutOfMemory",
     "Phase",
     "Policy",
@@ -154,8 +157,10 @@ __all__ = [
     "__version__",
     "cores",
     "find",
+    "find_object",
     "log",
     "now",
+    "objects",
     "select",
     "set_log_level",
     "set_logger",

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from . import core as _core
 from .errors import Busy, Closed, InvalidError, Unsupported
-from .handles import Handle, register
+from .handles import register
+from .listed import Listed
 from .options import ITEMS_MAX, SIZE_MAX, choice, number, size
 from .queue import _POLICIES, POLICY, Policy, Queue, _milliseconds
 from .waker import Waker
@@ -22,7 +23,7 @@ _ENDS: dict[str, int] = {
 }
 
 
-class Channel(Handle[_core.Channel]):
+class Channel(Listed[_core.Channel]):
     """Messages that any thread sends and any thread receives, each message by one
     of them, in Python, Lua or C.
 
@@ -45,13 +46,16 @@ class Channel(Handle[_core.Channel]):
         full: str = "block",
         timeout: float | None = None,
         waker: str | Waker | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         """Make a channel.
 
         Parameters: ``items`` and ``bytes`` are the most at once; None is 65,536 and
         64 MiB.  ``full`` says what `send` does without room: ``"block"`` for at
         most ``timeout`` seconds, ``"fail"``, or ``"drop_oldest"``.  ``waker`` is
-        a `Waker` of your own, for one channel only, the kind of one, or None.
+        a `Waker` of your own, for one channel only, the kind of one, or None;
+        ``name`` is for `objects`.
 
         Raises: `InvalidError`, `Busy` if the waker serves another, `Unsupported`,
         `SystemFailure`, `OutOfMemory`, `TypeError`.
@@ -70,6 +74,7 @@ class Channel(Handle[_core.Channel]):
         except Busy:
             raise Busy("the waker serves another channel or queue") from None
         self._hold(core)
+        self._begin(name)
 
     def send(
         self,

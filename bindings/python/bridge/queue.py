@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from . import core as _core
 from .errors import Busy, Closed, Unsupported
-from .handles import Handle, register
+from .handles import register
+from .listed import Listed
 from .options import ITEMS_MAX, QUEUE_BYTES_MAX, choice, number, seconds
 from .waker import Waker, kind_number
 
@@ -56,7 +57,7 @@ def _milliseconds(timeout: float | None) -> int:
     return ceil(timeout * 1000)  # never sooner than asked
 
 
-class Queue(Handle[_core.Queue]):
+class Queue(Listed[_core.Queue]):
     """Messages on their way to another thread, in Python, Lua or C.
 
     Any thread pushes, one thread at a time pops; first in, first out for each
@@ -83,13 +84,16 @@ class Queue(Handle[_core.Queue]):
         full: str = "block",
         timeout: float | None = None,
         waker: str | Waker = "condition",
+        *,
+        name: str | None = None,
     ) -> None:
         """Make a queue.
 
         Parameters: ``items`` and ``bytes`` are the most at once; None is 65,536 and
         64 MiB.  ``full`` says what `push` does without room: ``"block"`` for at
         most ``timeout`` seconds, ``"fail"``, or ``"drop_oldest"``.  ``waker`` is
-        a `Waker` of your own, for one queue only, or the kind of one.
+        a `Waker` of your own, for one queue only, or the kind of one; ``name`` is
+        for `objects`.
 
         Raises: `InvalidError`, `Busy` if the waker serves another queue,
         `Unsupported`, `SystemFailure`, `OutOfMemory`, `TypeError`.
@@ -109,6 +113,7 @@ class Queue(Handle[_core.Queue]):
             raise Busy("the waker serves another queue") from None
         self._hold(core)
         self._waiter = None
+        self._begin(name)
 
     def _adopt(self, core: _core.Queue) -> None:
         self._hold(core)

@@ -112,7 +112,7 @@ class _Pump:
     """Takes records out of a queue, on a thread of Python."""
 
     def __init__(self, take: Take) -> None:
-        self.queue = Queue()
+        self.queue = Queue(name="bridge log")
         self._take = take
         self.thread = threading.Thread(
             target=self._run, name="bridge log", daemon=True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from . import core as _core
-from .handles import Handle, register
+from .handles import register
+from .listed import Listed
 from .options import choice, flag
 
 __all__ = ["Counter", "Flag", "Mutex", "Relation"]
@@ -20,7 +21,7 @@ _RELATIONS: dict[str, int] = {
 }
 
 
-class Counter(Handle[_core.Counter]):
+class Counter(Listed[_core.Counter]):
     """A whole number of 64 bits that any thread may change in one step, and wait
     for.
 
@@ -30,12 +31,13 @@ class Counter(Handle[_core.Counter]):
     __slots__ = ()
     _kind = _core.HANDLE_COUNTER
 
-    def __init__(self, value: int = 0) -> None:
-        """Make a counter that begins with ``value``.
+    def __init__(self, value: int = 0, *, name: str | None = None) -> None:
+        """Make a counter that begins with ``value``; ``name`` is for `objects`.
 
         Raises: `OverflowError`, `TypeError`, `OutOfMemory`.
         """
         self._hold(_core.Counter(value))
+        self._begin(name)
 
     @property
     def value(self) -> int:
@@ -104,7 +106,7 @@ class Counter(Handle[_core.Counter]):
         return f"<bridge.Counter at {self.value}{', closed' * self.closed}>"
 
 
-class Flag(Handle[_core.Flag]):
+class Flag(Listed[_core.Flag]):
     """Something that is so, or not yet; any number of threads wait until it is.
 
     Thread safety: any thread.
@@ -113,12 +115,13 @@ class Flag(Handle[_core.Flag]):
     __slots__ = ()
     _kind = _core.HANDLE_FLAG
 
-    def __init__(self, set: bool = False) -> None:
-        """Make a flag.
+    def __init__(self, set: bool = False, *, name: str | None = None) -> None:
+        """Make a flag; ``name`` is for `objects`.
 
         Raises: `TypeError`, `OutOfMemory`.
         """
         self._hold(_core.Flag(flag("set", set)))
+        self._begin(name)
 
     def set(self) -> None:
         """Set the flag, and wake all who wait for it.  Twice is harmless.
@@ -166,7 +169,7 @@ class Flag(Handle[_core.Flag]):
         return f"<bridge.Flag, {state}{', closed' * self.closed}>"
 
 
-class Mutex(Handle[_core.Mutex]):
+class Mutex(Listed[_core.Mutex]):
     """A lock that threads of Python share with workers.
 
     Its owner is the thread that locked it; or the worker, with all of its
@@ -179,12 +182,13 @@ class Mutex(Handle[_core.Mutex]):
     __slots__ = ()
     _kind = _core.HANDLE_MUTEX
 
-    def __init__(self) -> None:
-        """Make a mutex that nobody has.
+    def __init__(self, *, name: str | None = None) -> None:
+        """Make a mutex that nobody has; ``name`` is for `objects`.
 
-        Raises: `OutOfMemory`.
+        Raises: `TypeError`, `OutOfMemory`.
         """
         self._hold(_core.Mutex())
+        self._begin(name)
 
     def lock(self, timeout: float | None = None) -> bool:
         """Lock the mutex, waiting until nobody has it.

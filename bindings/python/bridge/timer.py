@@ -8,7 +8,8 @@ from typing import Any, Literal
 from . import core as _core
 from .channel import Channel
 from .errors import InvalidError
-from .handles import Handle, register
+from .handles import register
+from .listed import Listed
 from .options import choice, seconds
 from .queue import Queue
 
@@ -39,7 +40,7 @@ def now(clock: Clock = "steady") -> float:
     return _core.clock_now(choice("a clock", clock, _CLOCKS)) / _NS
 
 
-class Timer(Handle[_core.Timer]):
+class Timer(Listed[_core.Timer]):
     """Posts values to a queue or a channel when its time comes: once, or again
     and again.
 
@@ -47,7 +48,7 @@ class Timer(Handle[_core.Timer]):
     that goes off once tries again until there is some; of a periodic one a post
     that finds none, or comes too late, is counted as missed.
 
-    A timer goes on without this object.  It ends when it is cancelled, which the
+    A timer goes on without this object, and is found by `objects`.  It ends when it is cancelled, which the
     end of a ``with`` does, when it has gone off for the last time, and when its
     target is closed or nobody else has it any more.
 
@@ -65,6 +66,7 @@ class Timer(Handle[_core.Timer]):
         at: float | None = None,
         every: float | None = None,
         clock: Clock = "wall",
+        name: str | None = None,
     ) -> Timer:
         """Make a timer; it runs from now on.
 
@@ -72,7 +74,7 @@ class Timer(Handle[_core.Timer]):
         many seconds, or ``at`` a moment of a ``clock``, which `now` tells and which
         is seconds since 1970 for the one on the wall; from then on it is ``every``
         so many seconds, 0.0001 at least.  With ``every`` alone the first comes
-        after one period.
+        after one period.  ``name`` is for `objects`.
 
         Raises: `InvalidError`, `TypeError`, `NotShareableError` and the like for
         values that cannot cross, `CycleError`, `SystemFailure`, `OutOfMemory`,
@@ -92,6 +94,11 @@ class Timer(Handle[_core.Timer]):
         timer: Timer = _core.make_timer(
             target, number, _nanoseconds("a moment", first), period, values
         )
+        try:
+            timer._begin(name)
+        except BaseException:
+            timer.cancel()  # it would go on
+            raise
         return timer
 
     def __init__(self, *values: Any, **options: Any) -> None:
@@ -105,6 +112,18 @@ class Timer(Handle[_core.Timer]):
         Raises: `ForkedError`.
         """
         return self._core.cancel_now()
+
+    def close(self) -> None:
+        """End the timer, as `cancel`.
+
+        Raises: `ForkedError`.
+        """
+        self._core.cancel_now()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the timer has ended."""
+        return not self._core.active()
 
     @property
     def active(self) -> bool:

@@ -18,7 +18,8 @@ BRIDGE_BEGIN_DECLS
  * then can still be popped.
  *
  * A message in a queue keeps the handles in it alive.  Two queues that hold each
- * other's handles keep each other until one of the messages is popped.
+ * other's handles keep each other until one of the messages is popped;
+ * bridge_objects finds them.
  *
  * To wait for a queue inside an event loop: watch the descriptor of
  * bridge_queue_waker, and when it is readable pop until BRIDGE_EEMPTY.  That

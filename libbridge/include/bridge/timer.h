@@ -19,9 +19,9 @@ BRIDGE_BEGIN_DECLS
  * goes off once tries again until there is some; of a periodic one, a post that
  * finds none, or comes too late, is counted as missed.
  *
- * A timer goes on without its handle.  It ends when it was cancelled, when it
- * has gone off for the last time, when its target is closed, and when nobody
- * but timers has its target any more.
+ * A timer goes on without its handle; bridge_objects finds it.  It ends when it
+ * was cancelled, when it has gone off for the last time, when its target is
+ * closed, and when nobody but timers has its target any more.
  */
 typedef struct bridge_timer bridge_timer;
 
