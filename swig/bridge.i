@@ -430,8 +430,6 @@ struct bridge_mutex {};
   ~bridge_mutex() { bridge_mutex_release($self); }
   bridge_status close();
   bool closed();
-  bridge_status unlock();
-  bridge_status abandon();
   bool locked();
 }
 

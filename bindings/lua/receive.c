@@ -259,12 +259,24 @@ static void check_source(lua_State *L, bridge_select_item *item, size_t place)
   if ((item->kind != BRIDGE_HANDLE_QUEUE &&
        item->kind != BRIDGE_HANDLE_CHANNEL) ||
       item->handle == NULL) {
-    luaL_error(L,
-               "bad argument #1 to 'select' (item %d is no bridge.Queue or "
-               "bridge.Channel)",
-               (int)place + 1);
+    bridge__face_wrong(
+        L, 1,
+        lua_pushfstring(L, "item %d is no bridge.Queue or bridge.Channel",
+                        (int)place + 1));
+    lua_error(L);
   }
   lua_pop(L, 1);
+}
+
+static int not_selected(lua_State *L, bridge_status status)
+{
+  if (status != BRIDGE_EBUSY) {
+    return bridge__face_status(L, status);
+  }
+  lua_pushliteral(L,
+                  "another thread is popping one of the queues, or one is in "
+                  "the list twice");
+  return bridge__face_explained(L, status);
 }
 
 /* select(list [, timeout]): place, values...; or nil, text, code. */
@@ -272,7 +284,10 @@ static int select_one(lua_State *L)
 {
   luaL_checktype(L, 1, LUA_TTABLE);
   const size_t count = lua_rawlen(L, 1);
-  luaL_argcheck(L, count > 0, 1, "a queue or a channel expected in the list");
+  if (count == 0) {
+    bridge__face_wrong(L, 1, "a queue or a channel expected in the list");
+    return lua_error(L);
+  }
   int timeout_ms = 0;
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
@@ -291,7 +306,7 @@ static int select_one(lua_State *L)
   bridge_status status =
       bridge_select(items, count, timeout_ms, &index, &message);
   if (status != BRIDGE_OK) {
-    return bridge__face_status(L, status);
+    return not_selected(L, status);
   }
   lua_rawgeti(L, 1, (lua_Integer)index + 1);
   lua_replace(L, 1); /* it lives while the values are read */

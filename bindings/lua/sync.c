@@ -10,6 +10,10 @@
 /* true; true, "abandoned"; or nil, text, code. */
 static int locked(lua_State *L, bridge_status status, bool abandoned)
 {
+  if (status == BRIDGE_EBUSY) {
+    lua_pushliteral(L, "somebody has the mutex");
+    return bridge__face_explained(L, status);
+  }
   if (status != BRIDGE_OK || !abandoned) {
     return bridge__face_status(L, status);
   }
@@ -28,6 +32,28 @@ static int mutex_lock(lua_State *L)
   bool abandoned = false;
   bridge_status status = bridge_mutex_lock(mutex, timeout_ms, &abandoned);
   return locked(L, status, abandoned);
+}
+
+/* true; or nil, text, code. */
+static int unlocked(lua_State *L, bridge_status status)
+{
+  if (status != BRIDGE_EINVAL) {
+    return bridge__face_status(L, status);
+  }
+  lua_pushliteral(L, "who does not have the mutex cannot unlock it");
+  return bridge__face_explained(L, status);
+}
+
+static int mutex_unlock(lua_State *L)
+{
+  bridge_mutex *mutex = bridge__face_self(L, BRIDGE_HANDLE_MUTEX);
+  return unlocked(L, bridge_mutex_unlock(mutex));
+}
+
+static int mutex_abandon(lua_State *L)
+{
+  bridge_mutex *mutex = bridge__face_self(L, BRIDGE_HANDLE_MUTEX);
+  return unlocked(L, bridge_mutex_abandon(mutex));
 }
 
 /* ---- guard ---------------------------------------------------------------- */
@@ -109,7 +135,7 @@ static int mutex_guard(lua_State *L)
   bool abandoned = false;
   bridge_status status = bridge_mutex_lock(mutex, timeout_ms, &abandoned);
   if (status != BRIDGE_OK) {
-    return bridge__face_status(L, status);
+    return locked(L, status, false);
   }
   made->mutex = bridge_mutex_retain(mutex);
   if (!abandoned) {
@@ -197,10 +223,9 @@ static int counter_exchange(lua_State *L)
 }
 
 const luaL_Reg bridge__face_mutex_methods[] = {
-    {"lock", mutex_lock},
-    {"guard", mutex_guard},
-    {"with", mutex_with},
-    {NULL, NULL},
+    {"lock", mutex_lock},       {"unlock", mutex_unlock},
+    {"abandon", mutex_abandon}, {"guard", mutex_guard},
+    {"with", mutex_with},       {NULL, NULL},
 };
 
 const luaL_Reg bridge__face_counter_methods[] = {

@@ -307,6 +307,9 @@ static PyObject *choose(selection *self, int64_t timeout_ms)
   PyObject *value = NULL;
   if (!interrupted && status == BRIDGE_OK) {
     value = bridge__py_unpack(self->got.message);
+  } else if (!interrupted && status == BRIDGE_EBUSY) {
+    bridge__py_raise_format(status, "another thread is popping one of the "
+                                    "queues, or one is there twice");
   } else if (!interrupted) {
     raise_receiving(status, self->got.woken);
   }

@@ -184,6 +184,7 @@ PyObject *bridge__py_counter_exchange(bridge_counter *counter,
 PyObject *bridge__py_flag_wait(bridge_flag *flag, PyObject *timeout);
 /* Whether it was abandoned. */
 PyObject *bridge__py_mutex_lock(bridge_mutex *mutex, PyObject *timeout);
+PyObject *bridge__py_mutex_unlock(bridge_mutex *mutex, bool abandoned);
 PyObject *bridge__py_timer_create(PyObject *target,
                                   int clock,
                                   int64_t first,

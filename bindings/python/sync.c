@@ -103,10 +103,25 @@ PyObject *bridge__py_mutex_lock(bridge_mutex *mutex, PyObject *timeout)
   }
   if (status != BRIDGE_OK) {
     const bool tried = status == BRIDGE_ETIMEDOUT && timeout_ms == 0;
-    bridge__py_raise(tried ? BRIDGE_EBUSY : status, NULL);
+    if (tried) {
+      bridge__py_raise_format(BRIDGE_EBUSY, "somebody has the mutex");
+    } else {
+      bridge__py_raise(status, NULL);
+    }
     return NULL;
   }
   return PyBool_FromLong(self.abandoned);
+}
+
+PyObject *bridge__py_mutex_unlock(bridge_mutex *mutex, bool abandoned)
+{
+  bridge_status status =
+      abandoned ? bridge_mutex_abandon(mutex) : bridge_mutex_unlock(mutex);
+  if (status == BRIDGE_EINVAL && mutex != NULL) {
+    bridge__py_raise_format(status, "this thread does not have the mutex");
+    return NULL;
+  }
+  return bridge__py_none_or_raise(status, false);
 }
 
 /* ---- Timer ------------------------------------------------------------------- */

@@ -49,6 +49,18 @@ for class, methods in pairs(core.methods) do
 end
 check.truthy(tried > 300)
 
+-- At the caller's own line, also where a function of init.lua hands it on.
+for name, misuse in pairs {
+  counter = function() bridge.counter "x" end,
+  flag = function() bridge.flag(3) end,
+  select = function() bridge.select { 1 } end,
+  set_limit = function() bridge.channel():set_limit(-1) end,
+  wait = function() bridge.flag():wait "x" end,
+  set_name = function() bridge.flag():set_name {} end,
+} do
+  check.raises("^misuse.lua:%d+: bad argument #1 to '" .. name .. "'", misuse)
+end
+
 local q = objects.Queue
 check.raises("misuse.lua:%d+: bad argument #1 to '[%w.]*push' " ..
              "%(bridge.Queue expected, got FILE%*%)",

@@ -301,13 +301,14 @@ def test_mutex():
         with pytest.raises(bridge.Deadlock):
             mutex.lock(0)
     assert not mutex.locked
-    with pytest.raises(bridge.InvalidError):
-        mutex.unlock()
+    for unlock in (mutex.unlock, mutex.abandon):
+        with pytest.raises(bridge.InvalidError, match="does not have the mutex"):
+            unlock()
     go, locked = bridge.Flag(), bridge.Flag()
     source = "local m, locked, go = ... m:lock() locked:set() go:wait()"
     with bridge.Worker(source, mutex, locked, go) as worker:
         locked.wait(LONG)
-        with pytest.raises(bridge.Busy):
+        with pytest.raises(bridge.Busy, match="somebody has the mutex"):
             mutex.lock(0)
         with pytest.raises(bridge.Timeout):
             mutex.lock(0.001)

@@ -208,7 +208,7 @@ class Mutex(Listed[_core.Mutex]):
 
         Raises: `InvalidError` if this thread does not have it; `ForkedError`.
         """
-        self._core.unlock()
+        self._core.unlock_now(False)
 
     def abandon(self) -> None:
         """Unlock the mutex, and let the next owner know that what it guards may be
@@ -216,7 +216,7 @@ class Mutex(Listed[_core.Mutex]):
 
         Raises: as `unlock`.
         """
-        self._core.abandon()
+        self._core.unlock_now(True)
 
     @property
     def locked(self) -> bool:
