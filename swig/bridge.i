@@ -136,7 +136,7 @@ static bridge_worker *current(void)
   return bridge_worker_retain(bridge_worker_current());
 }
 
-/* Whether that worker was cancelled. */
+/* Whether it was cancelled, or its time is over. */
 static bool cancelled(void)
 {
   return bridge_worker_cancelled();

@@ -171,8 +171,8 @@ static int sleep_here(lua_State *L)
     status = bridge_waker_wait(waker, timeout_ms); /* nobody raises it */
     bridge_waker_release(waker);
   }
-  return bridge__face_status(L,
-                             status == BRIDGE_ETIMEDOUT ? BRIDGE_OK : status);
+  bool slept = status == BRIDGE_ETIMEDOUT && !bridge_worker_cancelled();
+  return bridge__face_status(L, slept ? BRIDGE_OK : status);
 }
 
 static int no_such_status(lua_State *L)

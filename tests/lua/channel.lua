@@ -478,6 +478,45 @@ for _, wait in ipairs {
 end
 check.equal(#full, 1)
 
+-- ---- Who is held in its wait takes nothing --------------------------------------
+
+c = bridge.channel()
+began = bridge.flag()
+local held = bridge.worker({ function(c, began)
+  began:set()
+  return c:receive()
+end }, c, began)
+began:wait()
+repeat -- "" once it waits
+until held:info().running == ""
+check.equal(held:pause(), true)
+c:send "for others"
+check.equal(c:receive(20), "for others")
+check.equal(held:resume(), true)
+c:send "mine"
+check.equal(held:join(20), "mine")
+
+held = bridge.worker({ function(c, began)
+  began:clear()
+  return c:receive()
+end }, c, began)
+repeat
+until not began:is_set() and held:info().running == ""
+held:pause()
+c:send "for others"
+check.equal(held:cancel(), true)
+check.failed("ECANCELLED", held:join(20))
+check.equal(c:receive(0), "for others")
+
+-- At the cooperative level the time of a script ends its waits, and nothing else.
+held = bridge.worker { [[
+  local bridge = require "bridge"
+  local value, _, code = bridge.channel():receive()
+  assert(value == nil and code == "ETIMEDOUT")
+  return bridge.cancelled(), select(3, bridge.flag():wait())
+]], timeout = 0.02, stop = "cooperative" }
+check.row(table.pack(held:join(20)), true, "ETIMEDOUT")
+
 -- ---- All of them cross -------------------------------------------------------------
 
 q = bridge.queue()

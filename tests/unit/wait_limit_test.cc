@@ -1,6 +1,10 @@
 /* Calls that block the thread, in scripts whose time ends, or that are stopped. */
 #include "../support.h"
 
+extern "C" {
+#include <lua.h>
+}
+
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,10 +59,15 @@ const char server[] = "local b = require 'bridge'\n"
 Owned<bridge_worker> start(const std::string &source,
                            bridge_worker *other,
                            bridge_limits life = {0, 0},
-                           bridge_limits request = {0, 0})
+                           bridge_limits request = {0, 0},
+                           bridge_stop_level level = BRIDGE_STOP_PROMPT)
 {
   bridge_worker_options options;
   bridge_worker_options_init(&options);
+  bridge_state_options state;
+  bridge_state_options_init(&state);
+  state.stop = level;
+  options.state = &state;
   options.source = source.c_str();
   options.life = life;
   options.request = request;
@@ -183,6 +192,72 @@ TEST_F(WaitLimit, EndsRunsOfStates)
   EXPECT_STATUS(run("return 1"), BRIDGE_OK);
 }
 
+/* Where nobody stops the script: the wait ends as by its own time. */
+std::string asked(const Wait &wait)
+{
+  return "local b = require 'bridge' local other = ...\n"
+         "local ok, value, text, code = pcall(function() " +
+         std::string(wait.script) +
+         " end)\n"
+         "return ok, value, text, code";
+}
+
+TEST_F(WaitLimit, EndsWaitsOfRunsThatAreOnlyAsked)
+{
+  make({kShort, 0}, BRIDGE_STOP_COOPERATIVE);
+  for (const Wait &wait : waits) {
+    if (wait.name == std::string("again and again")) {
+      continue; /* that is its own matter */
+    }
+    SCOPED_TRACE(wait.name);
+    EXPECT_STATUS(run(asked(wait)), BRIDGE_OK);
+  }
+  EXPECT_STATUS(run("local b = require 'bridge'\n"
+                    "local _, _, code = b.channel():receive()\n"
+                    "assert(code == 'ETIMEDOUT', code)\n"
+                    "assert(select(3, b.queue():pop(1000)) == 'ETIMEDOUT')\n"
+                    "assert(not b.sleep(1000))\n"
+                    "assert(b.cancelled())\n"
+                    "local q = b.queue() q:push(1)\n"
+                    "assert(q:pop() == 1)\n"),
+                BRIDGE_OK)
+      << text();
+}
+
+TEST_F(WaitLimit, EndsWaitsWithinRunsThatAreOnlyAsked)
+{
+  make({kShort, 0}, BRIDGE_STOP_COOPERATIVE);
+  bridge_state *made = nullptr;
+  ASSERT_STATUS(bridge_state_create(&made, nullptr, nullptr), BRIDGE_OK);
+  Owned<bridge_state> inner(made);
+  struct Nested {
+    bridge_state *inner;
+    bridge_status status;
+  } nested = {inner.get(), BRIDGE_OK};
+  lua_State *lua = nullptr;
+  ASSERT_STATUS(bridge_state_enter(state.get(), -1, &lua), BRIDGE_OK);
+  lua_State *thread = lua_newthread(lua);
+  lua_pushlightuserdata(thread, &nested);
+  lua_pushcclosure(
+      thread,
+      [](lua_State *L) -> int {
+        auto *job =
+            static_cast<Nested *>(lua_touserdata(L, lua_upvalueindex(1)));
+        const char source[] =
+            "local b = require 'bridge'\n"
+            "assert(select(3, b.flag():wait()) == 'ETIMEDOUT')";
+        job->status = bridge_state_run(job->inner, source, sizeof source - 1,
+                                       "=inner", nullptr, nullptr, nullptr);
+        return 0;
+      },
+      1);
+  EXPECT_STATUS(bridge_state_resume(state.get(), thread, 0, nullptr, nullptr),
+                BRIDGE_OK);
+  EXPECT_STATUS(nested.status, BRIDGE_OK);
+  lua_pop(lua, 1);
+  EXPECT_STATUS(bridge_state_leave(state.get()), BRIDGE_OK);
+}
+
 TEST_F(WaitLimit, TellsWhereItWaited)
 {
   make({TESTS_SANITIZED ? 2000 : kShort, 0}); /* it has to get there first */
@@ -230,6 +305,76 @@ TEST_F(WaitLimit, EndsWhatTheCallerWaitsForNoMore)
     EXPECT_EQ(ask(worker.get(), "fine", BRIDGE_OK, kLong), "'fine'");
     end(worker.get());
   }
+}
+
+TEST_F(WaitLimit, EndsWaitsOfWorkersThatAreOnlyAsked)
+{
+  for (const Wait &wait : waits) {
+    if (wait.name == std::string("again and again")) {
+      continue;
+    }
+    SCOPED_TRACE(wait.name);
+    Owned<bridge_worker> worker = start(asked(wait), other.get(), {kShort, 0},
+                                        {0, 0}, BRIDGE_STOP_COOPERATIVE);
+    EXPECT_STATUS(bridge_worker_join(worker.get(), kLong, nullptr, nullptr),
+                  BRIDGE_OK);
+  }
+}
+
+TEST_F(WaitLimit, EndsRequestsThatAreOnlyAsked)
+{
+  for (const Wait &wait : waits) {
+    if (wait.name == std::string("again and again")) {
+      continue;
+    }
+    SCOPED_TRACE(wait.name);
+    Owned<bridge_worker> worker = start(service(wait), other.get(), {0, 0},
+                                        {kShort, 0}, BRIDGE_STOP_COOPERATIVE);
+    bridge_message *request = message("wait");
+    bridge_message *answer = nullptr;
+    EXPECT_NE(
+        bridge_worker_call(worker.get(), &request, kLong, &answer, nullptr),
+        BRIDGE_ETIMEDOUT); /* the handler has ended by itself */
+    bridge_message_release(request);
+    bridge_message_release(answer);
+    EXPECT_EQ(ask(worker.get(), "fine", BRIDGE_OK, kLong), "'fine'");
+    end(worker.get());
+  }
+}
+
+/* What yields to the driver raises why. */
+TEST_F(WaitLimit, TellsThoseThatAreOnlyAskedWhy)
+{
+  const char *const scripts[] = {"b.sleep(1000)", "b.serve{}", "b.yield()"};
+  for (const char *script : scripts) {
+    SCOPED_TRACE(script);
+    Owned<bridge_worker> worker =
+        start(std::string("local b = require 'bridge'\n") + script, nullptr,
+              {kShort, 0}, {0, 0}, BRIDGE_STOP_COOPERATIVE);
+    bridge_error *why = nullptr;
+    EXPECT_STATUS(bridge_worker_join(worker.get(), kLong, nullptr, &why),
+                  BRIDGE_ETIMEDOUT);
+    const std::string said = bridge_error_text(why, nullptr);
+    EXPECT_NE(said.find("the script ran for more than 30 ms"),
+              std::string::npos)
+        << said;
+    bridge_error_release(why);
+  }
+}
+
+TEST_F(WaitLimit, LeavesAloneWhatComputesAndIsOnlyAsked)
+{
+  Owned<bridge_worker> worker =
+      start("local b = require 'bridge' local n = 0\n"
+            "repeat n = n + 1 until b.cancelled()\n"
+            "local q = b.queue() q:push('there')\n"
+            "return q:pop(), select(3, q:pop())",
+            nullptr, {0, kShort}, {0, 0}, BRIDGE_STOP_COOPERATIVE);
+  bridge_message *results = nullptr;
+  EXPECT_STATUS(bridge_worker_join(worker.get(), kLong, &results, nullptr),
+                BRIDGE_OK);
+  EXPECT_EQ(show(results), "'there' 'ETIMEDOUT'");
+  bridge_message_release(results);
 }
 
 TEST_F(WaitLimit, StopsRunsOfStates)

@@ -1121,9 +1121,9 @@ else
     return false
   end
 
-  --- Whether the worker that runs this was cancelled.
+  --- Whether the state that runs this was cancelled, or its time is over.
   function bridge.cancelled()
-    return false
+    return core.cancelled()
   end
 end
 

@@ -35,7 +35,8 @@ typedef enum bridge_stop_level {
   /** In options: prompt; in a cancel: what the state was made with. */
   BRIDGE_STOP_DEFAULT = 0,
   /** A flag that every waiting call of the bridge sees, and `bridge.cancelled()`:
-      a script that computes and never asks goes on. */
+      a script that computes and never asks goes on.  Waits end with
+      BRIDGE_ECANCELLED, and when a limit of time is over, with BRIDGE_ETIMEDOUT. */
   BRIDGE_STOP_COOPERATIVE = 1,
   /** The thread that runs the script is told to stop it: no pcall, handler, hook or
       coroutine of the script's keeps it running.  It costs nothing until it is

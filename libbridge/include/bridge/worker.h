@@ -506,7 +506,8 @@ BRIDGE_API bridge_status bridge_worker_next(bridge_worker *worker,
 
 /**
  * Hold the worker: once what runs now has come to its next safe point, nothing of
- * its Lua runs until it is resumed.  What is asked of it waits in the inbox.
+ * its Lua runs until it is resumed.  What is asked of it waits in the inbox.  Held in
+ * a wait for a message, or for a mutex, it takes nothing.
  *
  * A worker that is paused twice is resumed once.  To cancel or to close it
  * resumes it.  A step of a host's worker does nothing meanwhile; one that is
@@ -672,9 +673,10 @@ BRIDGE_API bridge_waker *bridge_worker_waker(const bridge_worker *worker);
 BRIDGE_API bridge_worker *bridge_worker_current(void);
 
 /**
- * Whether the worker that the calling thread runs was cancelled.
+ * Whether the script that the calling thread runs was cancelled, or its time is over:
+ * at the cooperative level it is for the script to end.
  *
- * @return false outside of workers
+ * @return false outside of workers and of runs of states
  *
  * @threadsafety Any thread.
  */

@@ -10,6 +10,7 @@ typedef struct binding {
 
 static BRIDGE__THREAD_LOCAL binding bound;
 static BRIDGE__THREAD_LOCAL bridge__post *mine;
+static BRIDGE__THREAD_LOCAL bridge__term *terms; /* the innermost */
 
 static bridge__interrupt *current(void)
 {
@@ -22,6 +23,7 @@ static bridge__interrupt *current(void)
 bridge_status bridge__interrupt_init(bridge__interrupt *interrupt)
 {
   atomic_init(&interrupt->requested, false);
+  atomic_init(&interrupt->held, false);
   interrupt->use = 0;
   interrupt->wake = NULL;
   interrupt->object = NULL;
@@ -54,6 +56,15 @@ void bridge__interrupt_request(bridge__interrupt *interrupt)
 {
   bridge__mutex_lock(&interrupt->mutex);
   request(interrupt);
+  bridge__mutex_unlock(&interrupt->mutex);
+}
+
+void bridge__interrupt_rouse(bridge__interrupt *interrupt)
+{
+  bridge__mutex_lock(&interrupt->mutex);
+  if (interrupt->wake != NULL) {
+    interrupt->wake(interrupt->object);
+  }
   bridge__mutex_unlock(&interrupt->mutex);
 }
 
@@ -128,6 +139,14 @@ static void register_wait(bridge__post *post, bridge__wake *wake, void *object)
 bool bridge__interruptible(void)
 {
   return current() != NULL;
+}
+
+bool bridge__held(void)
+{
+  const bridge__interrupt *interrupt = current();
+  /* Takes nothing: the flag stands for itself. */
+  return interrupt != NULL &&
+         atomic_load_explicit(&interrupt->held, memory_order_relaxed);
 }
 
 bool bridge__interrupted(void)
@@ -206,4 +225,35 @@ bool bridge__interrupt_waits(bridge__interrupt *interrupt)
   bool waiting = interrupt->wake != NULL;
   bridge__mutex_unlock(&interrupt->mutex);
   return waiting;
+}
+
+/* ---- Terms ---- */
+
+void bridge__term_begin(bridge__term *term)
+{
+  term->outer = terms;
+  terms = term;
+}
+
+void bridge__term_end(void)
+{
+  terms = terms->outer;
+}
+
+int64_t bridge__wait_deadline(int timeout_ms)
+{
+  int64_t deadline = bridge__deadline(timeout_ms);
+  if (current() == NULL) {
+    return deadline; /* a wait of the library's own, which nothing breaks */
+  }
+  for (const bridge__term *term = terms; term != NULL; term = term->outer) {
+    int64_t end = term->end(term);
+    deadline = end < deadline ? end : deadline;
+  }
+  return deadline;
+}
+
+bool bridge__out_of_time(void)
+{
+  return terms != NULL && bridge__remaining(bridge__wait_deadline(-1)) == 0;
 }

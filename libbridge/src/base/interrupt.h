@@ -13,6 +13,7 @@ typedef void bridge__wake(void *object);
 
 typedef struct bridge__interrupt {
   atomic_bool requested;
+  atomic_bool held; /* it is paused: its waits go on, and take nothing */
   bridge__mutex mutex;
   unsigned use;       /* guarded by mutex */
   bridge__wake *wake; /* guarded by mutex; NULL while nobody waits */
@@ -58,8 +59,15 @@ void bridge__interrupt_request(bridge__interrupt *interrupt);
 void bridge__interrupt_renew(bridge__interrupt *interrupt, unsigned use);
 bool bridge__interrupt_request_use(bridge__interrupt *interrupt, unsigned use);
 
+/* From any thread: what it waits for is looked at again, if it waits. */
+void bridge__interrupt_rouse(bridge__interrupt *interrupt);
+
 /* Whether the calling thread has one. */
 bool bridge__interruptible(void);
+
+/* Whether the calling thread has one, and it is held.  Who waits looks for nothing
+   then; when that is over, the wait is roused. */
+bool bridge__held(void);
 
 /* From any thread: whether one that is bound to it waits at this moment. */
 bool bridge__interrupt_waits(bridge__interrupt *interrupt);
@@ -72,5 +80,24 @@ bool bridge__interrupted(void);
    call bridge__wait_end. */
 bool bridge__wait_begin(bridge__wake *wake, void *object);
 void bridge__wait_end(void);
+
+/* ---- The time of scripts that are only asked to end ---- */
+
+/* A moment at which the waits of the calling thread are over, as if that were their own
+   time-out.  The terms of a thread nest, and all of them count. */
+typedef struct bridge__term {
+  struct bridge__term *outer;
+  /* When; asked as a wait begins. */
+  int64_t (*end)(const struct bridge__term *term);
+} bridge__term;
+
+void bridge__term_begin(bridge__term *term);
+/* Of the one that began last. */
+void bridge__term_end(void);
+
+/* bridge__deadline for a wait that can be broken: not after the end of a term. */
+int64_t bridge__wait_deadline(int timeout_ms);
+/* Whether a term is over. */
+bool bridge__out_of_time(void);
 
 #endif

@@ -63,8 +63,18 @@ void bridge__watch_wake(void *parking)
   bridge__parking_unpark(parking);
 }
 
-/* Under the mutex, in the list. */
+void bridge__watch_pass_on(const bridge__watchers *list, bridge__watch *watch)
+{
+  if (watch->told) {
+    bridge__watch_tell_one(list, NULL);
+  }
+  watch->told = true;
+}
+
+/* Under the mutex, in the list.  Who is held takes nothing, and who is cancelled
+   neither: what came is for others. */
 static bridge_status sleep_until(bridge__mutex *mutex,
+                                 const bridge__watchers *list,
                                  bridge__watch *watch,
                                  bridge__look *look,
                                  void *request,
@@ -73,12 +83,17 @@ static bridge_status sleep_until(bridge__mutex *mutex,
   bool in_time = true;
   for (;;) {
     const unsigned ticket = bridge__parking_prepare(watch->sleeper);
-    const bool over = look(request, watch);
-    watch->told = false;
-    if (over) {
-      return BRIDGE_OK;
+    const bool broken = bridge__interrupted();
+    if (broken || bridge__held()) {
+      bridge__watch_pass_on(list, watch);
+    } else {
+      const bool over = look(request, watch);
+      watch->told = false;
+      if (over) {
+        return BRIDGE_OK;
+      }
     }
-    if (bridge__interrupted()) {
+    if (broken) {
       return BRIDGE_ECANCELLED;
     }
     if (!in_time) {
@@ -105,7 +120,7 @@ static bridge_status wait_sleeping(bridge__mutex *mutex,
     bridge__watch watch;
     bridge__mutex_lock(mutex);
     bridge__watch_add(list, &watch, &sleeper);
-    status = sleep_until(mutex, &watch, look, request, deadline);
+    status = sleep_until(mutex, list, &watch, look, request, deadline);
     bridge__watch_remove(list, &watch);
     bridge__mutex_unlock(mutex);
     bridge__wait_end();
@@ -132,5 +147,44 @@ bridge_status bridge__watch_wait(bridge__mutex *mutex,
     return BRIDGE_EEMPTY;
   }
   return wait_sleeping(mutex, list, look, request,
-                       bridge__deadline(timeout_ms));
+                       bridge__wait_deadline(timeout_ms));
+}
+
+static bridge_status sleep_while_held(bridge__parking *sleeper,
+                                      int64_t deadline)
+{
+  bool in_time = true;
+  for (;;) {
+    const unsigned ticket = bridge__parking_prepare(sleeper);
+    if (bridge__interrupted()) {
+      return BRIDGE_ECANCELLED;
+    }
+    if (!bridge__held()) {
+      return BRIDGE_OK;
+    }
+    if (!in_time) {
+      return BRIDGE_ETIMEDOUT;
+    }
+    in_time = bridge__parking_park(sleeper, ticket, deadline);
+  }
+}
+
+bridge_status bridge__watch_held(int64_t deadline)
+{
+  if (!bridge__held()) {
+    return BRIDGE_OK;
+  }
+  bridge__parking sleeper;
+  bridge_status status = bridge__parking_init(&sleeper);
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (bridge__wait_begin(bridge__watch_wake, &sleeper)) {
+    status = sleep_while_held(&sleeper, deadline);
+    bridge__wait_end();
+  } else {
+    status = BRIDGE_ECANCELLED;
+  }
+  bridge__parking_destroy(&sleeper, false);
+  return status;
 }

@@ -35,19 +35,28 @@ void bridge__watch_tell_one(const bridge__watchers *list,
                             const bridge__watch *after);
 void bridge__watch_tell_all(const bridge__watchers *list);
 
+/* Who was told, and does not look: the next one hears of it, and this one is not told
+   until it has looked again. */
+void bridge__watch_pass_on(const bridge__watchers *list, bridge__watch *watch);
+
 /* Under the mutex: whether the wait is over.  `watch` is NULL before the caller is
    in the list. */
 typedef bool bridge__look(void *request, bridge__watch *watch);
 
 /* Look, and sleep until told, until `look` says so.  Takes the mutex itself.
    BRIDGE_OK; BRIDGE_EEMPTY if not and the timeout is 0; BRIDGE_ETIMEDOUT;
-   BRIDGE_ECANCELLED; what bridge__parking_init says.  The last look comes before
-   any of these, so that nothing that the caller was told of is lost. */
+   BRIDGE_ECANCELLED; what bridge__parking_init says.  What the caller was told of is
+   not lost: the last look comes before the time-out, and who is cancelled passes it
+   on. */
 bridge_status bridge__watch_wait(bridge__mutex *mutex,
                                  bridge__watchers *list,
                                  bridge__look *look,
                                  void *request,
                                  int timeout_ms);
+
+/* Sleep while the calling thread is held: BRIDGE_OK once it is not, BRIDGE_ETIMEDOUT,
+   BRIDGE_ECANCELLED, or what bridge__parking_init says. */
+bridge_status bridge__watch_held(int64_t deadline);
 
 /* Ends the sleep of a parking, as a bridge__wake. */
 void bridge__watch_wake(void *parking);

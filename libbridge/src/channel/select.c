@@ -81,6 +81,17 @@ static bridge_status look(source *each, bridge_message **message, bool *woken)
   return wanted.status;
 }
 
+/* Nothing is taken now. */
+static void pass_on(source *each)
+{
+  if (each->kind == BRIDGE_HANDLE_CHANNEL) {
+    bridge_channel *channel = each->as.channel;
+    bridge__mutex_lock(&channel->mutex);
+    bridge__watch_pass_on(&channel->receivers, &each->watch);
+    bridge__mutex_unlock(&channel->mutex);
+  }
+}
+
 static void watch(source *each, bridge__parking *sleeper)
 {
   if (each->kind == BRIDGE_HANDLE_QUEUE) {
@@ -133,18 +144,31 @@ static bridge_status look_at_all(selection *chosen, bool *woken)
   return all_closed ? BRIDGE_ECLOSED : BRIDGE_EEMPTY;
 }
 
+/* The same while the caller is held, which takes nothing. */
+static bridge_status look_if_free(selection *chosen, bool *woken)
+{
+  if (!bridge__held()) {
+    return look_at_all(chosen, woken);
+  }
+  for (size_t i = 0; i < chosen->count; i++) {
+    pass_on(&chosen->sources[i]);
+  }
+  *woken = false;
+  return BRIDGE_EEMPTY;
+}
+
 static bridge_status sleep_until(selection *chosen, int64_t deadline)
 {
   bool in_time = true;
   for (;;) {
     bool woken = false;
     const unsigned ticket = bridge__parking_prepare(&chosen->sleeper);
-    bridge_status status = look_at_all(chosen, &woken);
-    if (status != BRIDGE_EEMPTY || woken) {
-      return status;
-    }
     if (bridge__interrupted()) {
       return BRIDGE_ECANCELLED;
+    }
+    bridge_status status = look_if_free(chosen, &woken);
+    if (status != BRIDGE_EEMPTY || woken) {
+      return status;
     }
     if (!in_time) {
       return BRIDGE_ETIMEDOUT;
@@ -155,7 +179,7 @@ static bridge_status sleep_until(selection *chosen, int64_t deadline)
 
 static bridge_status wait_for_one(selection *chosen, int timeout_ms)
 {
-  const int64_t deadline = bridge__deadline(timeout_ms);
+  const int64_t deadline = bridge__wait_deadline(timeout_ms);
   bridge_status status = bridge__parking_init(&chosen->sleeper);
   if (status != BRIDGE_OK) {
     return status;

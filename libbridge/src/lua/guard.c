@@ -430,6 +430,39 @@ static void detach(bridge__slice *slice)
   }
 }
 
+/* ---- At the cooperative level ---- */
+
+static bool only_asked(const bridge__guard *guard)
+{
+  return guard->level <= BRIDGE_STOP_COOPERATIVE;
+}
+
+static int64_t end_of_term(const bridge__term *term)
+{
+  const bridge__slice *slice = (const bridge__slice *)(const void *)term;
+  return bridge__leash_find_due(slice->leash, NULL) != NULL
+             ? bridge__now()
+             : bridge__leash_deadline(slice->leash);
+}
+
+/* Nobody kicks: its waits see by themselves when its time is over. */
+static void begin_term(bridge__slice *slice)
+{
+  slice->term.end = end_of_term;
+  bridge__term_begin(&slice->term);
+  if (bridge__leash_counts_cpu(slice->leash)) {
+    bridge__leash_start_cpu(slice->leash, bridge__cpu_time());
+  }
+}
+
+static void end_term(const bridge__slice *slice)
+{
+  if (bridge__leash_counts_cpu(slice->leash)) {
+    bridge__leash_stop_cpu(slice->leash, bridge__cpu_time());
+  }
+  bridge__term_end();
+}
+
 static bridge_status begin(bridge__slice *slice,
                            bridge__guard *guard,
                            bridge__leash *leash,
@@ -457,7 +490,11 @@ static bridge_status begin(bridge__slice *slice,
   atomic_store_explicit(&guard->current, L, memory_order_relaxed);
   count_turn(guard);
   atomic_signal_fence(memory_order_seq_cst);
-  return guard->level <= BRIDGE_STOP_COOPERATIVE ? BRIDGE_OK : attach(slice);
+  if (only_asked(guard)) {
+    begin_term(slice);
+    return BRIDGE_OK;
+  }
+  return attach(slice);
 }
 
 /* Nobody waits for a look at a script that is not there any more. */
@@ -507,6 +544,9 @@ static void end(bridge__slice *slice)
   bridge__guard *guard = slice->guard;
   if (slice->runner != NULL) {
     detach(slice);
+  }
+  if (only_asked(guard)) {
+    end_term(slice);
   }
   gather(guard);
   if (slice->before == NULL) {
@@ -638,6 +678,14 @@ bool bridge__guard_cancelled(const bridge__guard *guard)
   const bridge__slice *slice = slice_of(guard);
   return slice != NULL && (bridge__leash_told(slice->leash) ||
                            bridge__leash_find_due(slice->leash, NULL) != NULL);
+}
+
+bridge_status bridge__guard_reason(const bridge__guard *guard, char *text)
+{
+  const bridge__slice *slice = slice_of(guard);
+  const bridge__leash *due =
+      slice == NULL ? NULL : bridge__leash_find_due(slice->leash, NULL);
+  return due == NULL ? BRIDGE_OK : bridge__leash_reason(due, text);
 }
 
 /* ---- Asking ---- */

@@ -26,6 +26,7 @@
 #ifndef BRIDGE_LUA_GUARD_H
 #define BRIDGE_LUA_GUARD_H
 
+#include "base/interrupt.h"
 #include "lua/heap.h"
 #include "lua/leash.h"
 
@@ -86,6 +87,8 @@ struct bridge__guard {
 
 /* On the C stack of whoever runs the script. */
 struct bridge__slice {
+  bridge__term
+      term; /* at the cooperative level: the first, to be found by it */
   bridge__slice *outer; /* of the same thread */
   bridge__guard *guard;
   struct bridge__runner
@@ -163,6 +166,9 @@ bool bridge__guard_killed(lua_State *L);
 /* Whether the running script was told to end, on whichever leash; also at the
    cooperative level. */
 bool bridge__guard_cancelled(const bridge__guard *guard);
+
+/* Why, if a leash is due: the text is untouched if none is.  BRIDGE_OK then. */
+bridge_status bridge__guard_reason(const bridge__guard *guard, char *text);
 
 /* ---- From any thread, see above ---- */
 /* The number of the use of a leash that is under way; 0 if none is. */

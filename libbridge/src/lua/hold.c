@@ -175,7 +175,7 @@ static bridge_status stand(bridge__hold *hold,
 
 static bridge_status wait_for(bridge__hold *hold, int timeout_ms)
 {
-  int64_t deadline = bridge__deadline(timeout_ms);
+  int64_t deadline = bridge__wait_deadline(timeout_ms);
   bridge__waiter waiter = {
       .hold = hold, .thread = calling_thread(), .since = came(hold)};
   bridge_status status = bridge__condition_init(&waiter.condition);

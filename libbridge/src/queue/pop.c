@@ -2,6 +2,9 @@
    makes sure that the next push wakes. */
 #include "queue/body.h"
 
+#include "base/interrupt.h"
+#include "base/watch.h"
+
 /* About what it costs to be woken on a core that had nothing to do: who spins so
    long before it sleeps pays at most twice the least (Karlin et al., "Competitive
    randomized algorithms for non-uniform problems", 1990). */
@@ -133,7 +136,7 @@ static bridge_status take_waiting(bridge_queue *queue,
                                   request *wanted,
                                   int timeout_ms)
 {
-  const int64_t deadline = bridge__deadline(timeout_ms);
+  const int64_t deadline = bridge__wait_deadline(timeout_ms);
   spin_if_it_pays(queue);
   for (;;) {
     bridge_status status = take_or_arm(queue, wanted);
@@ -143,7 +146,14 @@ static bridge_status take_waiting(bridge_queue *queue,
     bridge__queue_stand(queue);
     bridge_status waited =
         bridge_waker_wait(queue->waker, bridge__remaining(deadline));
+    if (waited == BRIDGE_OK) {
+      waited = bridge__watch_held(deadline);
+    }
     bridge__queue_sit(queue);
+    if (waited == BRIDGE_ECANCELLED ||
+        (waited != BRIDGE_OK && bridge__held())) {
+      return refused_wait(waited); /* what came stays */
+    }
     if (waited != BRIDGE_OK) {
       /* Something may have come at the same moment. */
       status = take_or_arm(queue, wanted);

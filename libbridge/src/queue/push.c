@@ -252,7 +252,7 @@ static bridge_status make_room(bridge_queue *queue,
   if (timeout_ms == 0) {
     return BRIDGE_EFULL;
   }
-  return reserve_waiting(queue, credit, bridge__deadline(timeout_ms));
+  return reserve_waiting(queue, credit, bridge__wait_deadline(timeout_ms));
 }
 
 /* ---- Pushing ---- */

@@ -272,9 +272,10 @@ bridge_status bridge_counter_wait(bridge_counter *counter,
   int64_t number = 0;
   status = look(counter, relation, value, &number);
   if (status == BRIDGE_EEMPTY) {
-    status = timeout_ms == 0 ? BRIDGE_ETIMEDOUT
-                             : wait_for(counter, relation, value,
-                                        bridge__deadline(timeout_ms), &number);
+    status = timeout_ms == 0
+                 ? BRIDGE_ETIMEDOUT
+                 : wait_for(counter, relation, value,
+                            bridge__wait_deadline(timeout_ms), &number);
   }
   if (status == BRIDGE_OK && seen != NULL) {
     *seen = number;

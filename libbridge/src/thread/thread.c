@@ -321,7 +321,7 @@ static bridge_status wait_for_end(bridge_thread *thread, int64_t deadline)
 static bridge_status claim(bridge_thread *thread, int timeout_ms)
 {
   const bool waits = timeout_ms != 0;
-  const int64_t deadline = bridge__deadline(timeout_ms);
+  const int64_t deadline = bridge__wait_deadline(timeout_ms);
   if (waits && !bridge__wait_begin(wake, thread)) {
     return BRIDGE_ECANCELLED;
   }

@@ -266,7 +266,7 @@ static bridge_status ask(bridge_waker *waker)
 
 static bridge_status wait_breakable(bridge_waker *waker, int timeout_ms)
 {
-  const int64_t deadline = bridge__deadline(timeout_ms);
+  const int64_t deadline = bridge__wait_deadline(timeout_ms);
   if (!bridge__wait_begin(interrupt, waker)) {
     return BRIDGE_ECANCELLED;
   }

@@ -453,7 +453,7 @@ bridge_status bridge_worker_call(bridge_worker *worker,
       bridge__worker_stepped_here(worker)) {
     return BRIDGE_EDEADLOCK;
   }
-  int64_t deadline = bridge__deadline(timeout_ms);
+  int64_t deadline = bridge__wait_deadline(timeout_ms);
   bridge_queue *answers;
   status = borrow_queue(worker, &answers);
   if (status != BRIDGE_OK) {

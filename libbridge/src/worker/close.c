@@ -87,7 +87,7 @@ static void wake_joiners(void *object)
 /* Wait for the end of a worker that has a thread. */
 static bridge_status wait_for_end(bridge_worker *worker, int timeout_ms)
 {
-  int64_t deadline = bridge__deadline(timeout_ms);
+  int64_t deadline = bridge__wait_deadline(timeout_ms);
   if (has_ended(worker)) {
     return BRIDGE_OK;
   }
@@ -288,22 +288,25 @@ static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
     bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0);
   }
   int twice = grace_ms > INT_MAX / 2 ? INT_MAX : grace_ms * 2;
-  status = step_until(worker, bridge__deadline(twice));
+  status = step_until(worker, bridge__wait_deadline(twice));
   if (watched) {
     canceller_stop(&late);
   }
-  return status == BRIDGE_ETIMEDOUT ? end_stepped(worker) : status;
+  bool given_up = status == BRIDGE_ETIMEDOUT && !bridge__out_of_time();
+  return given_up ? end_stepped(worker) : status;
 }
 
-/* The second half of its time is hard: first it may clean up. */
+/* The second half of its time is hard: first it may clean up.  Where the caller's own
+   time is over, that is no reason to give the worker up. */
 static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
 {
   bridge_status status = wait_or_refuse(worker, grace_ms);
-  if (status == BRIDGE_ETIMEDOUT) {
+  if (status == BRIDGE_ETIMEDOUT && !bridge__out_of_time()) {
     bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, grace_ms / 2);
     status = wait_or_refuse(worker, grace_ms < LEAST_MS ? LEAST_MS : grace_ms);
   }
-  return status == BRIDGE_ETIMEDOUT ? bridge__worker_lose(worker) : status;
+  bool given_up = status == BRIDGE_ETIMEDOUT && !bridge__out_of_time();
+  return given_up ? bridge__worker_lose(worker) : status;
 }
 
 bridge_status bridge_worker_close(bridge_worker *worker, int grace_ms)

@@ -17,8 +17,9 @@ bridge_worker *bridge_worker_current(void)
 
 bool bridge_worker_cancelled(void)
 {
-  return current != NULL && (bridge__worker_interrupted(current) ||
-                             bridge__guard_cancelled(&current->state->guard));
+  bool broken = bridge__interrupted() || bridge__out_of_time();
+  return broken ||
+         (current != NULL && bridge__guard_cancelled(&current->state->guard));
 }
 
 /* How many workers the calling thread is in, one stepped by the script of another:

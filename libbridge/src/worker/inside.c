@@ -44,11 +44,24 @@ static int yield_keeping(lua_State *L,
   return lua_yieldk(L, 0, context, finish);
 }
 
-/* The one ordinary error that a cancel with a grace is worth: no other follows. */
+/* Whether the time of what runs is over, which at the cooperative level is its own
+   matter. */
+static bool is_over(lua_State *L)
+{
+  const bridge__guard *guard = bridge__guard_of(L);
+  return guard->level <= BRIDGE_STOP_COOPERATIVE &&
+         bridge__guard_cancelled(guard);
+}
+
+/* The one ordinary error that a cancel with a grace is worth: no other follows.  At the
+   cooperative level it is what a limit is worth, too. */
 static int cancelled_error(lua_State *L)
 {
-  bridge__guard_clear_interrupt(bridge__guard_of(L));
-  return luaL_error(L, "cancelled");
+  char text[BRIDGE__REASON] = "cancelled";
+  bridge__guard *guard = bridge__guard_of(L);
+  bridge__guard_clear_interrupt(guard);
+  bridge__guard_reason(guard, text);
+  return luaL_error(L, "%s", text);
 }
 
 /* Seconds, nil for ever.  Too many are for ever. */
@@ -76,7 +89,7 @@ static int sleep_finish(lua_State *L, int status, lua_KContext context)
   if (task == NULL) {
     return yield_keeping(L, 0, context, sleep_finish);
   }
-  if (task->outcome == BRIDGE_ECANCELLED) {
+  if (task->outcome == BRIDGE_ECANCELLED || is_over(L)) {
     return cancelled_error(L);
   }
   lua_pushboolean(L, 1);
@@ -92,7 +105,7 @@ static int sleep_blocking(lua_State *L, int64_t deadline)
     status = bridge_waker_wait(never, bridge__remaining(deadline));
     bridge_waker_release(never);
   }
-  if (status == BRIDGE_ECANCELLED) {
+  if (status == BRIDGE_ECANCELLED || is_over(L)) {
     return cancelled_error(L);
   }
   if (status != BRIDGE_ETIMEDOUT) {
@@ -273,9 +286,6 @@ static int call_blocking(lua_State *L,
 static int64_t within_own_time(const bridge_worker *worker, int64_t deadline)
 {
   const bridge__task *running = worker->driver.running;
-  if (worker->state->guard.level <= BRIDGE_STOP_COOPERATIVE) {
-    return deadline;
-  }
   int64_t end =
       bridge__leash_deadline(running == NULL ? &worker->life : &running->leash);
   return end < deadline ? end : deadline;
@@ -326,7 +336,7 @@ static int serve_finish(lua_State *L, int status, lua_KContext context)
   }
   bridge_status outcome = task->outcome;
   end_service(worker, L);
-  return outcome == BRIDGE_ECANCELLED ? cancelled_error(L) : 0;
+  return outcome == BRIDGE_OK ? 0 : cancelled_error(L);
 }
 
 /* Each value of the table can be called. */
@@ -375,7 +385,7 @@ static int yield_finish(lua_State *L, int status, lua_KContext context)
   if (task == NULL) {
     return yield_keeping(L, 0, context, yield_finish);
   }
-  if (task->outcome == BRIDGE_ECANCELLED) {
+  if (task->outcome != BRIDGE_OK) {
     return cancelled_error(L);
   }
   int count = 0;

@@ -192,7 +192,7 @@ static bridge_status next(bridge_worker *worker,
                           bridge_message **out,
                           bridge_error **error)
 {
-  int64_t deadline = bridge__deadline(timeout_ms);
+  int64_t deadline = bridge__wait_deadline(timeout_ms);
   bridge_queue *answers = NULL;
   bridge_status status = bridge__queue_make(&answers, NULL);
   if (status != BRIDGE_OK) {

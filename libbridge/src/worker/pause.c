@@ -21,7 +21,7 @@ bridge_status bridge_worker_pause(bridge_worker *worker)
   /* Cancelled it has to come to its end. */
   if (!worker->closed && !bridge__worker_interrupted(worker)) {
     /* Publishes nothing but itself. */
-    atomic_store_explicit(&worker->paused, true, memory_order_relaxed);
+    atomic_store_explicit(&worker->interrupt.held, true, memory_order_relaxed);
     status = bridge__guard_pause(&worker->state->guard);
   }
   bridge__mutex_unlock(&worker->mutex);
@@ -41,14 +41,15 @@ void bridge__worker_unpause(bridge_worker *worker)
 {
   bridge__mutex_lock(&worker->mutex);
   /* Publishes nothing but itself. */
-  bool was =
-      atomic_exchange_explicit(&worker->paused, false, memory_order_relaxed);
+  bool was = atomic_exchange_explicit(&worker->interrupt.held, false,
+                                      memory_order_relaxed);
   if (was && !worker->closed) {
     bridge__guard_unpause(&worker->state->guard);
   }
   bridge__mutex_unlock(&worker->mutex);
   if (was) {
     bridge__condition_broadcast(&worker->ended); /* its own thread, too */
+    bridge__interrupt_rouse(&worker->interrupt); /* and its wait */
     bridge_waker_raise(bridge_queue_waker(worker->inbox));
   }
 }

@@ -14,10 +14,12 @@
 /* ---- How a task ends ---- */
 
 /* The status of a script that lua_resume left with an error. */
-static bridge_status failure_of(const bridge_worker *worker, int code)
+static bridge_status failure_of(bridge_worker *worker, int code)
 {
   if (bridge__worker_interrupted(worker)) {
-    return BRIDGE_ECANCELLED;
+    /* At the cooperative level also if its time is over. */
+    char text[BRIDGE__REASON];
+    return bridge__leash_reason(&worker->life, text);
   }
   return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
 }

@@ -190,11 +190,9 @@ void bridge__task_wait(bridge_worker *worker,
 {
   bridge__driver *driver = &worker->driver;
   assert(task->wait == BRIDGE__WAIT_NOTHING);
-  if (worker->state->guard.level > BRIDGE_STOP_COOPERATIVE) {
-    /* Who is stopped in his sleep does not sleep on. */
-    int64_t due = bridge__leash_deadline(&task->leash);
-    deadline = due < deadline ? due : deadline;
-  }
+  /* Who is stopped in his sleep does not sleep on; nor who is only asked to end. */
+  int64_t due = bridge__leash_deadline(&task->leash);
+  deadline = due < deadline ? due : deadline;
   bridge_message_release(task->answer);
   task->answer = NULL;
   task->outcome = BRIDGE_OK;

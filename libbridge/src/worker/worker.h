@@ -160,7 +160,6 @@ struct bridge_worker {
   bridge_message *results;
   bridge_error *error;
   atomic_bool told;      /* somebody took the outcome */
-  atomic_bool paused;    /* written under mutex, read by anybody */
   unsigned visitors;     /* guarded by mutex: who uses the state's guard */
   int64_t watched_from;  /* when the watchdog last saw it wait */
   int64_t watched_since; /* the watchdog's: the run that it looks at, */
@@ -208,7 +207,7 @@ static inline void bridge__worker_set_phase(bridge_worker *worker,
 static inline bool bridge__worker_paused(const bridge_worker *worker)
 {
   /* Takes nothing: the flag stands for itself. */
-  return atomic_load_explicit(&worker->paused, memory_order_relaxed);
+  return atomic_load_explicit(&worker->interrupt.held, memory_order_relaxed);
 }
 
 /* ---- call.c ---- */
