@@ -211,7 +211,8 @@ queue:push(links)
 bridge.limits {}
 check.equal(queue:pop(0)[30].next.next ~= nil, true)
 
--- What makes an object of an argument may take no longer than the worker's life.
+-- What makes an object of an argument is the worker's: it may take no longer than its
+-- life.
 local place = os.tmpname()
 local folder, name = place:match("^(.*[/\\])([^/\\]+)$")
 local file = assert(io.open(place .. ".lua", "w"))
@@ -228,9 +229,14 @@ file:write(([[
 file:close()
 package.path = folder .. "?.lua;" .. package.path
 local Slow = require(name)
-none, text, code = bridge.worker({ "return 1", path = package.path, timeout = 0.1 }, setmetatable({}, Slow))
-check.equal(none, nil)
-check.equal(code, "ETIMEDOUT")
+local options = { "return 1", path = package.path, timeout = 0.1 }
+check.failed("ETIMEDOUT", bridge.worker(options, setmetatable({}, Slow)):join(15))
+options.timeout = nil -- and it can be stopped, as whoever makes the worker has it
+local slow = bridge.worker(options, setmetatable({}, Slow))
+repeat
+until slow:info().running == "main chunk"
+check.equal(slow:cancel(), true)
+check.failed("ECANCELLED", slow:join(15))
 os.remove(place)
 os.remove(place .. ".lua")
 

@@ -87,6 +87,19 @@ def test_packing_a_result_is_limited():
         assert state.run("return {1}") == [1]
 
 
+def test_making_objects_of_arguments_is_limited(tmp_path):
+    (tmp_path / "slow_class.lua").write_text("while true do end")
+    made = bridge.Object("slow", [1], module="slow_class")
+    path = f"{tmp_path}/?.lua;;"
+    worker = bridge.Worker("return 1", made, path=path, timeout=0.05)
+    with pytest.raises(bridge.Timeout):
+        worker.join(60)
+    worker = bridge.Worker("return 1", made, path=path)
+    worker.cancel()
+    with pytest.raises(bridge.Cancelled):
+        worker.join(60)
+
+
 def test_compiling_is_limited():
     names = ",".join(f"l{i}" for i in range(190))
     source = f"function f() local {names} " * 185 + "x=y " * 1_000_000 + "end " * 185

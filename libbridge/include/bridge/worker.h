@@ -108,7 +108,9 @@ BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
 
 /**
  * Create a worker and start it.  The chunk is compiled here, so that a chunk
- * that does not parse is reported here.
+ * that does not parse is reported here.  Arguments with objects of classes, whose
+ * functions make them anew, are read by the worker, as the first thing that it does:
+ * what goes wrong then ends the worker, and is told by its join.
  *
  * @param[out] out           the worker; the caller owns one reference
  * @param options            copied
@@ -118,8 +120,7 @@ BRIDGE_API void bridge_worker_options_init(bridge_worker_options *options);
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EVERSION; BRIDGE_ESYNTAX;
  *         BRIDGE_ENOTFOUND (no such file or library); BRIDGE_ETYPE (an argument
  *         cannot be read in the state); BRIDGE_ENOMEM; BRIDGE_ETIMEDOUT if to
- *         compile it, or to make objects of the arguments, takes longer than its
- *         life may; BRIDGE_ESYSTEM, also if
+ *         compile it takes longer than its life may; BRIDGE_ESYSTEM, also if
  *         the system refuses the priority or the processors; BRIDGE_EUNSUPPORTED
  *
  * @threadsafety Any thread.

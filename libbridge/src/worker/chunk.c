@@ -1,5 +1,6 @@
 /* What a worker runs: text, a file or a function, put on a coroutine of its own
-   with its arguments before the worker starts. */
+   with its arguments before the worker starts; or as it does, if objects of classes are
+   among them. */
 #include "worker/worker.h"
 
 #include "base/memory.h"
@@ -189,9 +190,43 @@ static void name_task(bridge__task *task, const bridge_worker_options *options)
   bridge__label_set(&task->label, name, strlen(name));
 }
 
+static bridge_status no_chunk(bridge_error **error)
+{
+  *error = bridge__error_format(BRIDGE_EINVAL,
+                                "no chunk: no source, no file, no function");
+  return BRIDGE_EINVAL;
+}
+
+/* Behind the chunk, or with it. */
+static bridge_status push_arguments(bridge_worker *worker,
+                                    const bridge_message *arguments,
+                                    bridge_error **error)
+{
+  bridge__driver *driver = &worker->driver;
+  lua_State *L = driver->main->L;
+  int count = 0;
+  bridge_status status = BRIDGE_OK;
+  if (arguments != NULL) {
+    status = bridge__state_unpack(worker->state, L, arguments, &count, error);
+  }
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  if (lua_type(L, 1) != LUA_TFUNCTION) {
+    return no_chunk(error);
+  }
+  driver->arguments = lua_gettop(L) - 1;
+  return BRIDGE_OK;
+}
+
+bool bridge__worker_keeps(const bridge_message *arguments)
+{
+  return arguments != NULL && arguments->objects;
+}
+
 bridge_status bridge__worker_load(bridge_worker *worker,
                                   const bridge_worker_options *options,
-                                  const bridge_message *arguments,
+                                  bridge_message *arguments,
                                   bridge_error **error)
 {
   bridge__driver *driver = &worker->driver;
@@ -203,22 +238,68 @@ bridge_status bridge__worker_load(bridge_worker *worker,
   if (status != BRIDGE_OK) {
     return status;
   }
-  lua_State *L = driver->main->L;
-  int count = 0;
-  if (arguments != NULL) {
-    bridge__leash leash; /* as in load_text() */
-    bridge__leash_init(&leash, NULL, &options->life);
-    status = bridge__state_unpack_on(worker->state, &leash, L, arguments,
-                                     &count, error);
+  if (bridge__worker_keeps(arguments)) {
+    driver->values = arguments;
+    return BRIDGE_OK;
   }
-  if (status != BRIDGE_OK) {
-    return status;
+  return push_arguments(worker, arguments, error);
+}
+
+/* ---- Its first turn ---- */
+
+typedef struct beginning {
+  bridge_worker *worker;
+  bridge_error *error;
+  bridge_status status;
+} beginning;
+
+static void unpack_kept(void *user)
+{
+  beginning *job = user;
+  job->status =
+      push_arguments(job->worker, job->worker->driver.values, &job->error);
+}
+
+/* Script code, as all that the worker runs. */
+static bridge_status unpack_guarded(beginning *job)
+{
+  bridge_worker *worker = job->worker;
+  bridge__driver *driver = &worker->driver;
+  bridge__guard *guard = &worker->state->guard;
+  driver->running = driver->main;
+  bridge__gauge_begin(&worker->gauge, &driver->main->label);
+  bridge__worker_enter_lua(worker);
+  bridge__resumed done =
+      bridge__guard_call(guard, bridge__turn_begin(worker, driver->main),
+                         worker->state->main, unpack_kept, job);
+  bridge__turn_end(worker);
+  bridge__worker_leave_lua(worker);
+  bridge__gauge_end(&worker->gauge);
+  driver->running = NULL;
+  if (done.ended == BRIDGE__ENDED) {
+    bool cancelled =
+        job->status != BRIDGE_OK && bridge__worker_interrupted(worker);
+    return cancelled ? BRIDGE_ECANCELLED : job->status;
   }
-  if (lua_type(L, 1) != LUA_TFUNCTION) {
-    *error = bridge__error_format(BRIDGE_EINVAL,
-                                  "no chunk: no source, no file, no function");
-    return BRIDGE_EINVAL;
+  bridge_error_release(job->error);
+  job->error = bridge__guard_take_stop(guard);
+  driver->main->stopped = true;
+  return done.status;
+}
+
+void bridge__worker_begin(bridge_worker *worker)
+{
+  bridge__driver *driver = &worker->driver;
+  bridge_status status = BRIDGE_OK;
+  beginning job = {.worker = worker};
+  if (driver->values != NULL) {
+    status = unpack_guarded(&job);
+    bridge_message_release(driver->values);
+    driver->values = NULL;
   }
-  driver->arguments = lua_gettop(L) - 1;
-  return BRIDGE_OK;
+  if (status == BRIDGE_OK) {
+    bridge__service_resume(worker, driver->main, driver->arguments);
+  } else {
+    bridge__service_refuse_main(worker, status, job.error);
+  }
 }

@@ -97,7 +97,7 @@ static bridge_status turn(bridge_worker *worker,
   if (!driver->started) {
     driver->started = true;
     bridge__leash_limit(&worker->life, &worker->life_limits);
-    bridge__service_resume(worker, driver->main, driver->arguments);
+    bridge__worker_begin(worker);
   }
   if (first != NULL) {
     bridge__service_receive(worker, first);
@@ -175,6 +175,8 @@ void bridge__worker_finish(bridge_worker *worker)
   bridge__service_refuse_all(worker, why, cause);
   bridge_error_release(cause);
   bridge__next_end(worker);
+  bridge_message_release(worker->driver.values); /* it was never begun */
+  worker->driver.values = NULL;
   bridge__worker_exit(worker);
   worker->driver.ending = true;
   bridge__leash_limit(&worker->last, &patience);

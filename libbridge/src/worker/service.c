@@ -180,6 +180,30 @@ static void collect_left(bridge_worker *worker)
   }
 }
 
+/* Its outcome is known. */
+static void drop_main(bridge_worker *worker)
+{
+  bridge__task *task = worker->driver.main;
+  if (bridge__worker_lost(worker)) {
+    worker->outcome = BRIDGE_ECANCELLED; /* as everybody was told */
+  }
+  break_cycle(worker);
+  if (worker->outcome != BRIDGE_OK) {
+    bridge__gauge_count(&worker->gauge.errors);
+  }
+  worker->driver.main = NULL;
+  bridge__task_drop(worker, task);
+}
+
+void bridge__service_refuse_main(bridge_worker *worker,
+                                 bridge_status status,
+                                 bridge_error *error)
+{
+  worker->outcome = status;
+  worker->error = error;
+  drop_main(worker);
+}
+
 static void end_main(bridge_worker *worker,
                      bridge__task *task,
                      const bridge__resumed *resumed)
@@ -191,15 +215,7 @@ static void end_main(bridge_worker *worker,
     worker->outcome =
         outcome_of(worker, task, resumed, worker->results, &worker->error);
   }
-  if (bridge__worker_lost(worker)) {
-    worker->outcome = BRIDGE_ECANCELLED; /* as everybody was told */
-  }
-  break_cycle(worker);
-  if (worker->outcome != BRIDGE_OK) {
-    bridge__gauge_count(&worker->gauge.errors);
-  }
-  worker->driver.main = NULL;
-  bridge__task_drop(worker, task);
+  drop_main(worker);
 }
 
 static void end_request(bridge_worker *worker,

@@ -104,7 +104,7 @@ static bridge_status make_inbox(bridge_worker *worker,
 
 static bridge_status make_state(bridge_worker *worker,
                                 const bridge_worker_options *options,
-                                const bridge_message *arguments,
+                                bridge_message *arguments,
                                 bridge_error **error)
 {
   bridge_state_options state;
@@ -234,7 +234,7 @@ static bridge_status check_options(const bridge_worker_options *options,
 
 static bridge_status make_parts(bridge_worker *worker,
                                 const bridge_worker_options *options,
-                                const bridge_message *arguments,
+                                bridge_message *arguments,
                                 bridge_error **error)
 {
   bridge_status status = make_name(worker, options->name);
@@ -264,7 +264,7 @@ static bridge_status make_parts(bridge_worker *worker,
 
 static bridge_status create(bridge_worker **out,
                             const bridge_worker_options *options,
-                            const bridge_message *arguments,
+                            bridge_message *arguments,
                             bridge_error **error)
 {
   bridge_worker *worker = bridge__allocate_zero(sizeof(*worker));
@@ -287,6 +287,7 @@ static bridge_status create(bridge_worker **out,
     bridge__registry_admit(worker);
     *out = worker;
   } else {
+    worker->driver.values = NULL; /* they stay the caller's */
     bridge_worker_release(worker);
   }
   return status;
@@ -306,11 +307,12 @@ bridge_status bridge_worker_create(bridge_worker **out,
   if (out == NULL || (values != NULL && !bridge__message_finished(values))) {
     status = BRIDGE_EINVAL;
   }
+  bool kept = bridge__worker_keeps(values); /* and gone, once it runs */
   if (status == BRIDGE_OK) {
     status = create(out, options, values, &failure);
   }
   if (status == BRIDGE_OK && arguments != NULL) {
-    bridge_message_release(values);
+    bridge_message_release(kept ? NULL : values);
     *arguments = NULL;
   }
   return bridge__error_give(error, failure, status);

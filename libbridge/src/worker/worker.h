@@ -88,6 +88,7 @@ typedef struct bridge__task {
 typedef struct bridge__driver {
   bridge__task *main; /* NULL once the chunk ended */
   int arguments;      /* values on the main coroutine before its first resume */
+  bridge_message *values; /* those that are unpacked before it; or NULL */
   bool started;
   bool ending;   /* what is closed now is on the worker's last leash */
   bool urged;    /* to return from its turn: it was preempted */
@@ -249,11 +250,17 @@ void bridge__reply_failure(bridge__reply **reply,
 bool bridge__request_dropped(void *user, bridge_message *message);
 
 /* ---- chunk.c ---- */
-/* Make the main task: chunk and arguments on a coroutine of its own. */
+/* Make the main task: chunk and arguments on a coroutine of its own.  Arguments that
+   bridge__worker_keeps become the worker's. */
 bridge_status bridge__worker_load(bridge_worker *worker,
                                   const bridge_worker_options *options,
-                                  const bridge_message *arguments,
+                                  bridge_message *arguments,
                                   bridge_error **error);
+/* Whether to read them runs functions of a script, which may not come back: then it is
+   done by who runs the worker, where it can be stopped. */
+bool bridge__worker_keeps(const bridge_message *arguments);
+/* Run the main task for the first time. */
+void bridge__worker_begin(bridge_worker *worker);
 
 /* ---- lost.c ---- */
 /* Where the driver of a worker is. */
@@ -314,6 +321,10 @@ void bridge__task_free_all(bridge_worker *worker);
 void bridge__service_resume(bridge_worker *worker,
                             bridge__task *task,
                             int arguments);
+/* The main task cannot begin.  Takes the error. */
+void bridge__service_refuse_main(bridge_worker *worker,
+                                 bridge_status status,
+                                 bridge_error *error);
 /* Handle a message of the inbox, whose room it still has.  Takes it. */
 void bridge__service_receive(bridge_worker *worker, bridge_message *message);
 /* Begin a request that came before bridge.serve; false if there is none. */
