@@ -3,11 +3,17 @@
 #include "worker/worker.h"
 
 bool held_waits(bridge_worker *worker);
+bool held_state_waits(bridge_state *state);
 size_t held_watchers(bridge_channel *channel);
 
 bool held_waits(bridge_worker *worker)
 {
   return bridge__interrupt_waits(&worker->interrupt);
+}
+
+bool held_state_waits(bridge_state *state)
+{
+  return bridge__interrupt_waits(&state->interrupt);
 }
 
 /* How many wait to receive. */

@@ -3,6 +3,7 @@
 
 extern "C" {
 bool held_waits(bridge_worker *worker);
+bool held_state_waits(bridge_state *state);
 size_t held_watchers(bridge_channel *channel);
 }
 
@@ -193,6 +194,45 @@ TEST_F(Held, IsCancelledAndTakesNothing)
       EXPECT_STATUS(bridge_queue_pop(queue.get(), &popped, 0), BRIDGE_OK);
       bridge_message_release(popped);
     }
+  }
+}
+
+/* An interrupt is an error of the script's, and ends no wait: it comes behind it. */
+TEST_F(Held, InterruptedStatesWaitOn)
+{
+  const std::string source = "local q = ...\n"
+                             "local ok, why = pcall(function()\n"
+                             "  q:pop() for i = 1, 1000 do end end)\n"
+                             "return ok, why";
+  bridge_state *state = nullptr;
+  ASSERT_STATUS(bridge_state_create(&state, nullptr, nullptr), BRIDGE_OK);
+  Owned<bridge_state> owned(state);
+  for (bridge_interrupt how :
+       {BRIDGE_INTERRUPT_ONCE, BRIDGE_INTERRUPT_STICKY}) {
+    bridge_message *results = nullptr;
+    bridge_error *error = nullptr;
+    bridge_status status = BRIDGE_OK;
+    std::thread thread([&] {
+      bridge_message *arguments = message(queue.get());
+      status = bridge_state_run(state, source.data(), source.size(), "=script",
+                                &arguments, &results, &error);
+      bridge_message_release(arguments);
+    });
+    while (!held_state_waits(state)) {
+      std::this_thread::yield();
+    }
+    EXPECT_STATUS(bridge_state_interrupt(state, how, "enough"), BRIDGE_OK);
+    EXPECT_TRUE(held_state_waits(state));
+    push("it was waited for");
+    thread.join();
+    EXPECT_EQ(bridge_queue_count(queue.get()), 0u);
+    const bool once = how == BRIDGE_INTERRUPT_ONCE;
+    EXPECT_STATUS(status, once ? BRIDGE_OK : BRIDGE_ESCRIPT);
+    const std::string said =
+        once ? show(results) : bridge_error_text(error, nullptr);
+    EXPECT_NE(said.find(": enough"), std::string::npos) << said;
+    bridge_message_release(results);
+    bridge_error_release(error);
   }
 }
 

@@ -209,8 +209,8 @@ typedef enum bridge_interrupt {
 
 /**
  * Raise an ordinary error in what the state runs, or else in what it will run next.
- * The last call counts.  Calls that wait in C are not broken: the error comes after
- * them.
+ * The last call counts.  Calls that wait in C, those of the bridge among them, are not
+ * broken: the error comes after them.  To end a wait, cancel.
  *
  * @param state  the state, which must live until this returns
  * @param how    once, until it is cleared, or not any more

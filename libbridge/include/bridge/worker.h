@@ -608,7 +608,8 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker,
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000
  * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ELOST if it
- *         refuses; BRIDGE_ETIMEDOUT if another thread steps it and does not return;
+ *         refuses; BRIDGE_ETIMEDOUT if another thread steps it and does not return, or
+ *         if the time of the calling script is over;
  *         BRIDGE_ECANCELLED if the calling worker is cancelled; BRIDGE_EDEADLOCK from
  *         the worker itself, which has been asked to stop; BRIDGE_EFORKED;
  *         BRIDGE_EINVAL
