@@ -42,7 +42,20 @@ do
   local w <close> = bridge.worker({ [[
     local bridge = require "bridge"
     bridge.log.error("inside", ...)
-    bridge.serve { fail = function(t) error(t) end }
+    local function odd(queue)
+      local shared, hidden, Point, Box = { 1 }, { 2 }, {}, {}
+      function Point.__bridge_pack() return {}, 1 end
+      bridge.register("log.point", Point)
+      bridge.register("log.box", Box)
+      local value = {
+        shared, n = 1, f = function() return hidden end, queue = queue, print = print,
+        point = setmetatable({}, Point), box = setmetatable({ shared }, Box),
+        null = bridge.null,
+      }
+      value.itself, value.also = value, shared
+      error(value)
+    end
+    bridge.serve { fail = function(t) error(t) end, odd = odd }
   ]], name = "talker" }, 7)
   record = records:pop(10)
   check.equal(record.text, "inside 7")
@@ -54,6 +67,14 @@ do
   check.equal(record.error.value, { code = 5 })
   check.equal(record.error.code, "ESCRIPT")
   check.truthy(record.error.traceback:find("in talker", 1, true))
+  -- What is no data is named; the rest is there, and the same tables are the same.
+  w:send("odd", records)
+  local value = records:pop(10).error.value
+  check.equal({ value.n, value[1][1], value.f, value.queue, value.print, value.point },
+              { 1, 1, "function", "queue", "function", "log.point" })
+  check.equal(value.itself == value, true)
+  check.equal(value.also == value[1] and value.box[1] == value[1], true)
+  check.equal(value.null, bridge.null)
 end
 
 -- One with a queue of its own.
@@ -144,6 +165,22 @@ do
   local record = records:pop(30)
   check.truthy(record.text:find("asker had given up", 1, true))
   check.truthy(record.error.message:find("unheard", 1, true))
+  -- And one that had come, and that nobody has popped; also behind a close.
+  for _, close in ipairs { false, true } do
+    answers = bridge.queue()
+    check.equal(service:request(answers, 1, "fail", go), true)
+    go:push(1)
+    repeat
+    until #answers == 1
+    if close then answers:close() end
+    answers = nil
+    collectgarbage()
+    collectgarbage()
+    record = records:pop(30)
+    check.truthy(record.text:find("asker had given up", 1, true))
+    check.truthy(record.error.message:find("unheard", 1, true))
+  end
+  check.failed("EEMPTY", records:pop(0))
   bridge.set_logger()
 end
 

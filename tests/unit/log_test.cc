@@ -340,7 +340,7 @@ TEST(Log, TellsAQueueATable)
   EXPECT_STATUS(bridge_set_log_queue(nullptr), BRIDGE_OK);
 }
 
-TEST(Log, LeavesOutValuesThatAreMoreThanData)
+TEST(Log, NamesWhatIsMoreThanData)
 {
   Owned<bridge_queue> records = queue();
   ASSERT_STATUS(bridge_set_log_queue(records.get()), BRIDGE_OK);
@@ -349,6 +349,8 @@ TEST(Log, LeavesOutValuesThatAreMoreThanData)
   ASSERT_STATUS(bridge_queue_pop(records.get(), &m, kSoon), BRIDGE_OK);
   EXPECT_EQ(bridge_message_slot_count(m), 0u);
   EXPECT_TRUE(contains(show(m), "'ESCRIPT'"));
+  EXPECT_TRUE(contains(show(m), "'f' 'function'"));
+  EXPECT_TRUE(contains(show(m), "'q' 'queue'"));
   bridge_message_release(m);
   EXPECT_STATUS(bridge_set_log_queue(nullptr), BRIDGE_OK);
 }

@@ -42,4 +42,8 @@ void bridge__log_end(bridge__log_source *source);
 /* record.c: a record as a message, for a queue; NULL without memory. */
 bridge_message *bridge__log_message(const bridge_log_record *record);
 
+/* value.c: append what a script raised, as data. */
+bridge_status bridge__log_copy_value(bridge_message *out,
+                                     const bridge_message *value);
+
 #endif

@@ -32,80 +32,15 @@ static void begin_map(bridge_message *message, const char *key)
   bridge_message_begin_map(message, BRIDGE_COUNT_UNKNOWN);
 }
 
-/* ---- The value of an error ---- */
-
-/* Whether there is nothing in it but data: no functions, no handles. */
-static bool plain(const bridge_message *values)
-{
-  bridge_reader reader;
-  bridge_value value;
-  bridge_status status = bridge_reader_init(&reader, values);
-  while (status == BRIDGE_OK) {
-    status = bridge_reader_next(&reader, &value);
-    bool data = value.type <= BRIDGE_TYPE_MAP;
-    if (status == BRIDGE_OK && !data && value.type != BRIDGE_TYPE_REFERENCE) {
-      return false;
-    }
-  }
-  return status == BRIDGE_EEMPTY;
-}
-
-/* `containers` of the message are before those of the value. */
-static bridge_status copy_value(bridge_message *out,
-                                bridge_reader *reader,
-                                size_t containers)
-{
-  bridge_value value;
-  bridge_status status = bridge_reader_next(reader, &value);
-  if (status != BRIDGE_OK) {
-    return status;
-  }
-  size_t inner = 0;
-  switch (value.type) {
-  case BRIDGE_TYPE_NIL:
-    return bridge_message_write_nil(out);
-  case BRIDGE_TYPE_BOOLEAN:
-    return bridge_message_write_boolean(out, value.as.boolean);
-  case BRIDGE_TYPE_INTEGER:
-    return bridge_message_write_integer(out, value.as.integer);
-  case BRIDGE_TYPE_FLOAT:
-    return bridge_message_write_float(out, value.as.number);
-  case BRIDGE_TYPE_STRING:
-    return bridge_message_write_string(out, value.as.bytes.data,
-                                       value.as.bytes.size);
-  case BRIDGE_TYPE_BINARY:
-    return bridge_message_write_binary(out, value.as.bytes.data,
-                                       value.as.bytes.size);
-  case BRIDGE_TYPE_REFERENCE:
-    return bridge_message_write_reference(out, value.as.index + containers);
-  case BRIDGE_TYPE_ARRAY:
-    inner = value.as.count;
-    status = bridge_message_begin_array(out, inner);
-    break;
-  case BRIDGE_TYPE_MAP:
-    inner = value.as.count * 2;
-    status = bridge_message_begin_map(out, value.as.count);
-    break;
-  default:
-    return BRIDGE_ETYPE;
-  }
-  for (size_t i = 0; i < inner && status == BRIDGE_OK; i++) {
-    status = copy_value(out, reader, containers);
-  }
-  return status == BRIDGE_OK ? bridge_message_end(out) : status;
-}
-
 static bridge_status write_value(bridge_message *message,
                                  const bridge_error *error)
 {
   const bridge_message *value = bridge_error_value(error);
-  bridge_reader reader;
-  if (value == NULL || !plain(value) ||
-      bridge_reader_init(&reader, value) != BRIDGE_OK) {
+  if (value == NULL) {
     return BRIDGE_OK;
   }
   bridge_message_write_string(message, "value", strlen("value"));
-  return copy_value(message, &reader, message->containers);
+  return bridge__log_copy_value(message, value);
 }
 
 /* ---- The error ---- */

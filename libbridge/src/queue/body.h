@@ -48,6 +48,7 @@ struct bridge_queue {
   /* Who decides what is dropped; NULL for nobody. */
   bridge__queue_drop *drop;
   void *drop_user;
+  _Atomic(bridge__queue_unheard *) unheard; /* or NULL */
 
   /* A select that is the consumer. */
   atomic_uint selecting;
@@ -74,6 +75,9 @@ static inline uint64_t bridge__queue_cost(const bridge_message *message)
 {
   return bridge__credit(1, message->size);
 }
+
+/* Free what nobody will pop. */
+void bridge__queue_discard(bridge_queue *queue, bridge_message *message);
 
 /* ---- The seat ---- */
 

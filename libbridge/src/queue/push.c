@@ -193,7 +193,7 @@ static bool drop_oldest(bridge_queue *queue)
   /* Publishes nothing: a number for people. */
   atomic_fetch_add_explicit(&queue->dropped, 1, memory_order_relaxed);
   if (queue->drop == NULL) {
-    bridge_message_release(message);
+    bridge__queue_discard(queue, message);
   }
   return true;
 }

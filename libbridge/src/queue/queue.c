@@ -129,11 +129,30 @@ void bridge_queue_options_init(bridge_queue_options *options)
   };
 }
 
+void bridge__queue_on_unheard(bridge_queue *queue,
+                              bridge__queue_unheard *unheard)
+{
+  /* Publishes nothing: a function that does not change. */
+  atomic_store_explicit(&queue->unheard, unheard, memory_order_relaxed);
+}
+
+void bridge__queue_discard(bridge_queue *queue, bridge_message *message)
+{
+  /* Takes nothing: see above. */
+  bridge__queue_unheard *unheard =
+      atomic_load_explicit(&queue->unheard, memory_order_relaxed);
+  if (unheard != NULL) {
+    unheard(message);
+  } else {
+    bridge_message_release(message);
+  }
+}
+
 static void free_messages(bridge_queue *queue)
 {
   bridge_message *message = bridge__queue_next(queue);
   while (message != NULL) {
-    bridge_message_release(message);
+    bridge__queue_discard(queue, message);
     message = bridge__queue_next(queue);
   }
 }
@@ -262,6 +281,7 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->waiting, 0);
   atomic_init(&queue->may_block, false);
   atomic_init(&queue->dropped, 0);
+  atomic_init(&queue->unheard, NULL);
   atomic_init(&queue->selecting, 0);
   atomic_init(&queue->pushed, 0);
   atomic_init(&queue->known, 0);

@@ -34,6 +34,14 @@ void bridge__queue_on_drop(bridge_queue *queue,
                            bridge__queue_drop *drop,
                            void *user);
 
+/* Who takes a message that nobody will pop. */
+typedef void bridge__queue_unheard(bridge_message *message);
+
+/* From any thread that has the queue: what is in it when it goes is handed over, and
+   not just freed. */
+void bridge__queue_on_unheard(bridge_queue *queue,
+                              bridge__queue_unheard *unheard);
+
 /* ---- As one of several that a select waits for ---- */
 
 /* The consumer's seat, until it is vacated.  BRIDGE_EBUSY if there is one. */

@@ -65,10 +65,10 @@ static void address(bridge_message *answer,
   };
 }
 
-/* An answer that came too late.  Takes it. */
-static void unheard(bridge_message *answer)
+void bridge__call_unheard(bridge_message *answer)
 {
-  if (answer->envelope.status != BRIDGE_OK &&
+  if (answer->envelope.kind == BRIDGE__ANSWER &&
+      answer->envelope.status != BRIDGE_OK &&
       answer->envelope.status != BRIDGE_ETIMEDOUT) {
     bridge__worker_report(bridge_worker_current(),
                           "a request whose asker had given up",
@@ -93,6 +93,9 @@ static void reply_send(bridge__reply **reply,
   bridge_queue *answers = (*reply)->answers;
   (*reply)->answer = NULL;
   address(answer, *reply, status, error);
+  if (status != BRIDGE_OK) {
+    bridge__queue_on_unheard(answers, bridge__call_unheard);
+  }
   status = alone(answers) ? BRIDGE_ECLOSED
                           : bridge__queue_push_forced(answers, &answer);
   if (status != BRIDGE_OK && status != BRIDGE_ECLOSED) {
@@ -104,7 +107,7 @@ static void reply_send(bridge__reply **reply,
     status = bridge__queue_push_forced(answers, &answer);
   }
   if (status != BRIDGE_OK) {
-    unheard(answer); /* closed: nobody waits for it any more */
+    bridge__call_unheard(answer); /* closed: nobody waits for it any more */
   }
   bridge__release(*reply);
   *reply = NULL;

@@ -477,7 +477,7 @@ static void receive_answer(bridge_worker *worker, bridge_message *answer)
 {
   bridge__task *task = bridge__task_find(worker, answer->envelope.session);
   if (task == NULL) {
-    bridge_message_release(answer); /* it came too late */
+    bridge__call_unheard(answer); /* it came too late */
     return;
   }
   task->answer = answer;
@@ -578,7 +578,7 @@ void bridge__service_refuse_all(bridge_worker *worker,
                request->envelope.kind == BRIDGE__REQUEST) {
       refuse(worker, request, status, bridge_error_retain(error));
     } else if (popped == BRIDGE_OK) {
-      bridge_message_release(request);
+      bridge__call_unheard(request);
     }
   }
 }

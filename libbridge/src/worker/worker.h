@@ -228,6 +228,9 @@ bridge_status bridge__worker_ask(bridge_worker *worker,
                                  bridge_queue *answers,
                                  uint64_t session,
                                  int64_t deadline);
+/* A message that nobody looks at: a failure that it tells goes to the logger.  Takes
+   it. */
+void bridge__call_unheard(bridge_message *answer);
 /* What a message that was popped answers.  Takes it. */
 bridge_status bridge__call_take_answer(bridge_message **message,
                                        bridge_message **answer,
