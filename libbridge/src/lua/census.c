@@ -1,5 +1,5 @@
 /* Census: the heap tells it of coroutines (heap.c), and kicks go through them
-   (guard.c). */
+   (kicked.c). */
 #include "lua/census.h"
 
 #include "base/memory.h"

@@ -228,7 +228,7 @@ static inline void bridge__poll(lua_State *L)
   }
 }
 
-/* ---- Between guard.c, coroutine.c and hook.c ---- */
+/* ---- Between the files of the guard (slice.h), coroutine.c and hook.c ---- */
 /* From now on this coroutine runs; returns the one before. */
 lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L);
 /* Raise what no handler hears of: the error for lack of memory. */

@@ -79,7 +79,7 @@ int64_t bridge__leash_cpu_end(const bridge__leash *leash);
 /* What its script's caller is told: the status, and the text. */
 bridge_status bridge__leash_reason(const bridge__leash *leash, char *text);
 
-/* ---- For guard.c: around each slice, on the thread of it ---- */
+/* ---- For slice.c: around each slice, on the thread of it ---- */
 /* `cpu` is the thread's CPU clock.  Returns when the CPU time of the first of it and
    its parents is over, on that clock. */
 int64_t bridge__leash_start_cpu(bridge__leash *leash, int64_t cpu);

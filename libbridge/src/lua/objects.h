@@ -34,6 +34,13 @@ int bridge__class_find(lua_State *L);
 void bridge__class_unpacker(lua_State *L);
 bool bridge__class_has_finalizer(lua_State *L);
 
+/* Push what the metatable has; `classes` is where bridge__classes_push has left its table.
+   The name and the module are text, or nil where this is false. */
+void bridge__classes_push(lua_State *L);
+bool bridge__class_name(lua_State *L, int metatable, int classes);
+bool bridge__class_module(lua_State *L, int metatable, int classes);
+bool bridge__class_packer(lua_State *L, int metatable, int classes);
+
 /* Give the mark of an array or a map to the table on top of the stack. */
 void bridge__class_mark(lua_State *L, bridge__class mark);
 

@@ -1,38 +1,17 @@
-/* Runner: the threads that run scripts, and the one that watches them. */
+/* Runner: the threads that run scripts. */
 #include "lua/runner.h"
 
-/* What is asked is asked again after so long at first, and at last. */
-static const int64_t first_pause_ns = 1000000;
-static const int64_t last_pause_ns = 128000000;
+#include "lua/supervisor.h"
+
 /* A reading of the CPU clock is good for so long; it takes a system call. */
 static const int64_t sample_is_good_ns = 20000;
 
 enum {
-  IDLE = 0,
-  BUSY = 1,
-  KICKED = 2,
-  CHUNK = 64 * 1024, /* bytes of runners that are made together */
-  STACK = 256 * 1024
+  CHUNK = 64 * 1024 /* bytes of runners that are made together */
 };
 
-static struct {
-  bridge__mutex mutex;
-  /* Guarded by the mutex, all but `look_at`. */
-  bridge__condition changed; /* the supervisor's */
-  bridge__condition
-      settled;      /* of those who wait for a script, and of scripts */
-  unsigned process; /* to which this belongs */
-  bool prepared;
-  bool supervised;
-  bridge__runner *all;
-  bridge__runner *free;
-  bridge__runner *roused; /* of the supervisor */
-  int states;
-  bridge__native_entry entry;
-  /* When the supervisor looks next; INT64_MIN while it does.  Written with the
-     mutex. */
-  _Atomic(int64_t) look_at;
-} runners = {.mutex = BRIDGE__MUTEX_INIT, .look_at = INT64_MAX};
+struct bridge__runners bridge__runners = {.mutex = BRIDGE__MUTEX_INIT,
+                                          .look_at = INT64_MAX};
 
 static BRIDGE__THREAD_LOCAL bridge__runner *mine;
 
@@ -40,52 +19,56 @@ static BRIDGE__THREAD_LOCAL bridge__runner *mine;
 
 static void unlock_after_fork(void)
 {
-  bridge__mutex_unlock(&runners.mutex);
+  bridge__mutex_unlock(&bridge__runners.mutex);
 }
 
 static void lock_before_fork(void)
 {
-  bridge__mutex_lock(&runners.mutex);
+  bridge__mutex_lock(&bridge__runners.mutex);
 }
 
 /* What the child of a fork has of its parent's is left alone: whoever it was about
    is not there. */
 static void begin_afresh(void)
 {
-  runners.process = bridge__process();
+  bridge__runners.process = bridge__process();
   /* They fail only on systems without a monotonic clock. */
-  runners.prepared = bridge__condition_init(&runners.changed) == BRIDGE_OK &&
-                     bridge__condition_init(&runners.settled) == BRIDGE_OK;
-  runners.supervised = false;
-  runners.roused = NULL;
-  runners.all = NULL;
-  runners.free = NULL;
+  bridge__runners.prepared =
+      bridge__condition_init(&bridge__runners.changed) == BRIDGE_OK &&
+      bridge__condition_init(&bridge__runners.settled) == BRIDGE_OK;
+  bridge__runners.supervised = false;
+  bridge__runners.roused = NULL;
+  bridge__runners.all = NULL;
+  bridge__runners.free = NULL;
   /* Publishes nothing: there is one thread, or the mutex does. */
-  atomic_store_explicit(&runners.look_at, INT64_MAX, memory_order_relaxed);
+  atomic_store_explicit(&bridge__runners.look_at, INT64_MAX,
+                        memory_order_relaxed);
 }
 
 void bridge__runners_lock(void)
 {
   bridge__at_fork(BRIDGE__FORK_RUNNERS, lock_before_fork, unlock_after_fork);
-  bridge__mutex_lock(&runners.mutex);
-  if (!runners.prepared || runners.process != bridge__process()) {
+  bridge__mutex_lock(&bridge__runners.mutex);
+  if (!bridge__runners.prepared ||
+      bridge__runners.process != bridge__process()) {
     begin_afresh();
   }
 }
 
 void bridge__runners_unlock(void)
 {
-  bridge__mutex_unlock(&runners.mutex);
+  bridge__mutex_unlock(&bridge__runners.mutex);
 }
 
 bool bridge__runners_wait(int64_t deadline)
 {
-  return bridge__condition_wait(&runners.settled, &runners.mutex, deadline);
+  return bridge__condition_wait(&bridge__runners.settled,
+                                &bridge__runners.mutex, deadline);
 }
 
 void bridge__runners_settle(void)
 {
-  bridge__condition_broadcast(&runners.settled);
+  bridge__condition_broadcast(&bridge__runners.settled);
 }
 
 /* ---- The calling thread's ---- */
@@ -93,17 +76,17 @@ void bridge__runners_settle(void)
 /* With the lock. */
 static bridge__runner *take_free(void)
 {
-  if (runners.free == NULL) {
+  if (bridge__runners.free == NULL) {
     bridge__runner *chunk = bridge__map(CHUNK);
     size_t count = chunk == NULL ? 0 : CHUNK / sizeof *chunk;
     for (size_t i = 0; i < count; i++) {
-      chunk[i].next = runners.free;
-      runners.free = &chunk[i];
+      chunk[i].next = bridge__runners.free;
+      bridge__runners.free = &chunk[i];
     }
   }
-  bridge__runner *runner = runners.free;
+  bridge__runner *runner = bridge__runners.free;
   if (runner != NULL) {
-    runners.free = runner->next;
+    bridge__runners.free = runner->next;
   }
   return runner;
 }
@@ -112,11 +95,11 @@ static bridge__runner *take_free(void)
 static void link_runner(bridge__runner *runner)
 {
   runner->previous = NULL;
-  runner->next = runners.all;
+  runner->next = bridge__runners.all;
   if (runner->next != NULL) {
     runner->next->previous = runner;
   }
-  runners.all = runner;
+  bridge__runners.all = runner;
 }
 
 /* With the lock. */
@@ -125,13 +108,13 @@ static void unlink_runner(bridge__runner *runner)
   if (runner->previous != NULL) {
     runner->previous->next = runner->next;
   } else {
-    runners.all = runner->next;
+    bridge__runners.all = runner->next;
   }
   if (runner->next != NULL) {
     runner->next->previous = runner->previous;
   }
-  runner->next = runners.free;
-  runners.free = runner;
+  runner->next = bridge__runners.free;
+  bridge__runners.free = runner;
 }
 
 static void leave_thread(void)
@@ -155,7 +138,8 @@ static void clear(bridge__runner *runner)
   runner->sampled_at = INT64_MIN;
   runner->rousing = false;
   /* All relaxed: nobody looks at it before it is linked. */
-  atomic_store_explicit(&runner->state, IDLE, memory_order_relaxed);
+  atomic_store_explicit(&runner->state, BRIDGE__RUNNER_IDLE,
+                        memory_order_relaxed);
   atomic_store_explicit(&runner->asked, false, memory_order_relaxed);
   atomic_store_explicit(&runner->late, false, memory_order_relaxed);
   atomic_store_explicit(&runner->deaf, false, memory_order_relaxed);
@@ -209,295 +193,14 @@ bridge__runner *bridge__runner_mine(void)
   return make_mine();
 }
 
-/* ---- The supervisor ---- */
-
-/* With the lock, which lets one kick at a time.  A slice does not end meanwhile, so
-   that the thread lives, and what it runs is there. */
-static bool hold_slice(bridge__runner *runner)
-{
-  int busy = BUSY;
-  /* Takes nothing: what the kick reads it reads on that thread. */
-  return atomic_compare_exchange_strong_explicit(&runner->state, &busy, KICKED,
-                                                 memory_order_acquire,
-                                                 memory_order_relaxed);
-}
-
-static void release_slice(bridge__runner *runner)
-{
-  /* Publishes that the kick was sent, to the thread that ends the slice. */
-  atomic_store_explicit(&runner->state, BUSY, memory_order_release);
-}
-
-static void kick(bridge__runner *runner)
-{
-  if (hold_slice(runner)) {
-    bridge__kick(&runner->target);
-    release_slice(runner);
-  }
-}
-
-/* The last kick has not come for so long that it may be lost. */
-static void kick_again(bridge__runner *runner)
-{
-  if (hold_slice(runner)) {
-    bool lost = bridge__kick_is_under_way(&runner->target);
-    if (lost) {
-      bridge__kick_again(&runner->target);
-      /* Publishes nothing but itself. */
-      atomic_store_explicit(&runner->deaf, true, memory_order_relaxed);
-    } else {
-      bridge__kick(&runner->target);
-    }
-    release_slice(runner);
-  }
-}
-
-static bool busy(const bridge__runner *runner)
-{
-  /* Takes nothing: a slice that begins now looks itself what is asked. */
-  return atomic_load_explicit(&runner->state, memory_order_relaxed) != IDLE;
-}
-
-static void ask_from(bridge__runner *runner, int64_t now)
-{
-  /* seq_cst: who says that he is satisfied, and then looks, sees what is asked, or
-     this comes after it. */
-  atomic_store_explicit(&runner->asked, true, memory_order_seq_cst);
-  runner->pause = first_pause_ns;
-  runner->again = now + runner->pause;
-  kick(runner);
-}
-
-/* Its wait is roused once the lock is free. */
-static void list_roused(bridge__runner *runner)
-{
-  if (!runner->listed) {
-    runner->listed = true;
-    runner->next_roused = runners.roused;
-    runners.roused = runner;
-  }
-}
-
-/* A deadline that was seen to be over is taken away, but not one that was set in
-   between. */
-static void tell_late(bridge__runner *runner,
-                      _Atomic(int64_t) *deadline,
-                      int64_t seen,
-                      int64_t now)
-{
-  /* seq_cst: as all that the two threads do with deadlines. */
-  if (atomic_compare_exchange_strong_explicit(deadline, &seen, INT64_MAX,
-                                              memory_order_seq_cst,
-                                              memory_order_seq_cst)) {
-    /* Publishes nothing but itself. */
-    atomic_store_explicit(&runner->late, true, memory_order_seq_cst);
-    runner->rousing = true;
-    ask_from(runner, now);
-    list_roused(runner);
-  }
-}
-
-/* What is left of its CPU time may be over no sooner than this. */
-static void look_at_cpu(bridge__runner *runner, int64_t look, int64_t now)
-{
-  int64_t used = 0;
-  if (!hold_slice(runner)) {
-    return;
-  }
-  /* Takes nothing: a number, which belongs to this slice. */
-  int64_t end = atomic_load_explicit(&runner->cpu_end, memory_order_relaxed);
-  bool known = bridge__cpu_time_of(&runner->target, &used);
-  bool over = known && used >= end;
-  int64_t next = known && end < INT64_MAX ? now + (end - used) : INT64_MAX;
-  if (!over) {
-    /* seq_cst: as in tell_late(). */
-    atomic_compare_exchange_strong_explicit(&runner->cpu_look, &look, next,
-                                            memory_order_seq_cst,
-                                            memory_order_seq_cst);
-  }
-  release_slice(runner);
-  if (over) {
-    tell_late(runner, &runner->cpu_look, look, now);
-  }
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-  return a < b ? a : b;
-}
-
-/* When somebody must look at its clocks. */
-static int64_t clocks(bridge__runner *runner)
-{
-  /* seq_cst: a thread sets a deadline, and then looks when the supervisor will look;
-     that one says when, and then looks here. */
-  return earlier(atomic_load_explicit(&runner->deadline, memory_order_seq_cst),
-                 atomic_load_explicit(&runner->cpu_look, memory_order_seq_cst));
-}
-
-/* What a thread that runs needs now; returns when it needs something again. */
-static int64_t attend(bridge__runner *runner, int64_t now)
-{
-  /* seq_cst: see clocks(). */
-  int64_t deadline =
-      atomic_load_explicit(&runner->deadline, memory_order_seq_cst);
-  if (deadline <= now) {
-    tell_late(runner, &runner->deadline, deadline, now);
-  }
-  int64_t look = atomic_load_explicit(&runner->cpu_look, memory_order_seq_cst);
-  if (look <= now) {
-    look_at_cpu(runner, look, now);
-  }
-  /* Takes nothing: it only says that somebody asks. */
-  if (!atomic_load_explicit(&runner->asked, memory_order_relaxed)) {
-    runner->rousing = false;
-    return clocks(runner);
-  }
-  if (runner->again <= now) {
-    if (runner->pause < last_pause_ns) {
-      kick(runner);
-    } else {
-      kick_again(runner);
-    }
-    if (runner->rousing) {
-      list_roused(runner);
-    }
-    runner->pause = earlier(runner->pause * 2, last_pause_ns);
-    runner->again = now + runner->pause;
-  }
-  return earlier(clocks(runner), runner->again);
-}
-
-/* Threads that set one deadline after the other do not wake the supervisor for each:
-   it comes back by itself as long as somebody does. */
-static int64_t come_back(bridge__runner *runner, int64_t now)
-{
-  /* Takes nothing: it only says that there was one. */
-  if (!atomic_exchange_explicit(&runner->timed, false, memory_order_relaxed)) {
-    return INT64_MAX;
-  }
-  /* Takes nothing: about how long they are. */
-  int64_t period = atomic_load_explicit(&runner->period, memory_order_relaxed);
-  if (period < first_pause_ns) {
-    period = first_pause_ns;
-  }
-  return period > INT64_MAX - now ? INT64_MAX : now + period;
-}
-
-static int64_t look_at_all(void)
-{
-  int64_t now = bridge__now();
-  int64_t next = INT64_MAX;
-  for (bridge__runner *each = runners.all; each != NULL; each = each->next) {
-    if (busy(each)) {
-      next = earlier(next, attend(each, now));
-    }
-    next = earlier(next, come_back(each, now));
-  }
-  return next;
-}
-
-/* Say when the next look is, and then see whether that is early enough: see
-   clocks(). */
-static int64_t announce(int64_t next)
-{
-  atomic_store_explicit(&runners.look_at, next, memory_order_seq_cst);
-  for (bridge__runner *each = runners.all; each != NULL; each = each->next) {
-    if (busy(each)) {
-      next = earlier(next, clocks(each));
-    }
-  }
-  /* Publishes nothing: who sees an older and later time wakes the supervisor. */
-  atomic_store_explicit(&runners.look_at, next, memory_order_seq_cst);
-  return next;
-}
-
-/* Wants the lock, and gives it up for a while: what was asked meanwhile has woken
-   nobody.  A wait that began since, even of another thread that has the runner now,
-   looks for nothing.  False if there was none. */
-static bool rouse_waits(void)
-{
-  bridge__runner *each = runners.roused;
-  if (each == NULL) {
-    return false;
-  }
-  runners.roused = NULL;
-  bridge__mutex_unlock(&runners.mutex);
-  while (each != NULL) {
-    bridge__runner *next = each->next_roused;
-    each->listed = false;
-    bridge__post_rouse(&each->post);
-    each = next;
-  }
-  bridge__mutex_lock(&runners.mutex);
-  return true;
-}
-
-static void supervise(void *user)
-{
-  (void)user;
-  bridge__native_name("bridge-watch");
-  bridge__mutex_lock(&runners.mutex);
-  for (;;) {
-    atomic_store_explicit(&runners.look_at, INT64_MIN, memory_order_seq_cst);
-    int64_t next = announce(look_at_all());
-    if (!rouse_waits() && next > bridge__now()) {
-      bridge__condition_wait(&runners.changed, &runners.mutex, next);
-    }
-  }
-}
-
-/* With the lock: have it look at this moment at the latest. */
-static bridge_status supervise_at(int64_t moment)
-{
-  bridge_status status = BRIDGE_OK;
-  if (!runners.supervised) {
-    bridge__native_thread thread;
-    runners.entry = (bridge__native_entry){supervise, NULL};
-    status = bridge__native_start(&thread, &runners.entry, STACK);
-    if (status != BRIDGE_OK) {
-      return status;
-    }
-    bridge__native_detach(&thread);
-    runners.supervised = true;
-  }
-  /* Takes nothing: it is written with the mutex. */
-  if (atomic_load_explicit(&runners.look_at, memory_order_relaxed) > moment) {
-    /* seq_cst: see clocks(). */
-    atomic_store_explicit(&runners.look_at, moment, memory_order_seq_cst);
-    bridge__condition_signal(&runners.changed);
-  }
-  return status;
-}
-
-/* ---- Asking ---- */
-
-bridge_status bridge__runner_ask(bridge__runner *runner, bool rousing)
-{
-  runner->rousing = runner->rousing || rousing;
-  int64_t now = bridge__now();
-  ask_from(runner, now);
-  return supervise_at(now + first_pause_ns);
-}
-
-bridge_status bridge__runner_hasten(bridge__runner *runner, int64_t deadline)
-{
-  /* seq_cst: see clocks(). */
-  int64_t seen = atomic_load_explicit(&runner->deadline, memory_order_seq_cst);
-  while (seen > deadline && !atomic_compare_exchange_weak_explicit(
-                                &runner->deadline, &seen, deadline,
-                                memory_order_seq_cst, memory_order_seq_cst)) {
-  }
-  return supervise_at(deadline);
-}
-
 /* ---- On its own thread ---- */
 
 void bridge__runner_begin(bridge__runner *runner)
 {
   runner->post.manned = true;
   /* seq_cst: who asks sees that it runs, or the slice sees what is asked. */
-  atomic_store_explicit(&runner->state, BUSY, memory_order_seq_cst);
+  atomic_store_explicit(&runner->state, BRIDGE__RUNNER_BUSY,
+                        memory_order_seq_cst);
   /* Takes nothing: it only says that kicks did not come. */
   if (atomic_load_explicit(&runner->deaf, memory_order_relaxed)) {
     atomic_store_explicit(&runner->deaf, false, memory_order_relaxed);
@@ -508,15 +211,15 @@ void bridge__runner_begin(bridge__runner *runner)
 void bridge__runner_end(bridge__runner *runner)
 {
   runner->post.manned = false;
-  int busy = BUSY;
+  int busy = BRIDGE__RUNNER_BUSY;
   /* Takes that no kick is being sent any more. */
-  while (!atomic_compare_exchange_weak_explicit(&runner->state, &busy, IDLE,
-                                                memory_order_acq_rel,
-                                                memory_order_relaxed)) {
-    if (busy == KICKED) {
+  while (!atomic_compare_exchange_weak_explicit(
+      &runner->state, &busy, BRIDGE__RUNNER_IDLE, memory_order_acq_rel,
+      memory_order_relaxed)) {
+    if (busy == BRIDGE__RUNNER_KICKED) {
       bridge__yield();
     }
-    busy = BUSY;
+    busy = BRIDGE__RUNNER_BUSY;
   }
   /* Publishes nothing: it only ends the kicks. */
   atomic_store_explicit(&runner->asked, false, memory_order_relaxed);
@@ -567,17 +270,18 @@ bridge_status bridge__runner_watch(bridge__runner *runner,
   set_clock(&runner->cpu_end, cpu_end);
   set_clock(&runner->cpu_look, look);
   set_clock(&runner->deadline, deadline);
-  int64_t first = earlier(deadline, look);
+  int64_t first = bridge__earlier(deadline, look);
   if (first == INT64_MAX) {
     return BRIDGE_OK;
   }
   remember_period(runner, first - now);
   /* seq_cst: see clocks(). */
-  if (atomic_load_explicit(&runners.look_at, memory_order_seq_cst) <= first) {
+  if (atomic_load_explicit(&bridge__runners.look_at, memory_order_seq_cst) <=
+      first) {
     return BRIDGE_OK;
   }
   bridge__runners_lock();
-  bridge_status status = supervise_at(first);
+  bridge_status status = bridge__supervise_at(first);
   bridge__runners_unlock();
   return status;
 }
@@ -609,7 +313,8 @@ int64_t bridge__runner_cpu(bridge__runner *runner, int64_t now)
 /* With the lock: whether a kick is on its way to somebody. */
 static bool kicks_fly(void)
 {
-  for (bridge__runner *each = runners.all; each != NULL; each = each->next) {
+  for (bridge__runner *each = bridge__runners.all; each != NULL;
+       each = each->next) {
     /* Both relaxed: written with the lock, or later than it matters. */
     if (atomic_load_explicit(&each->target.sent, memory_order_relaxed) !=
         atomic_load_explicit(&each->target.delivered, memory_order_relaxed)) {
@@ -622,8 +327,8 @@ static bool kicks_fly(void)
 void bridge__runners_count(int change)
 {
   bridge__runners_lock();
-  runners.states += change;
-  if (runners.states == 0 && !kicks_fly()) {
+  bridge__runners.states += change;
+  if (bridge__runners.states == 0 && !kicks_fly()) {
     bridge__kick_retire();
   }
   bridge__runners_unlock();
@@ -631,5 +336,5 @@ void bridge__runners_count(int change)
 
 bool bridge__runners_used(void)
 {
-  return runners.states > 0;
+  return bridge__runners.states > 0;
 }

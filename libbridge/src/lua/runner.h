@@ -61,7 +61,7 @@ typedef struct bridge__runner {
 /* The calling thread's; NULL if there is no memory, or the system refuses. */
 bridge__runner *bridge__runner_mine(void);
 
-/* What kicks call: `lua/guard.c` has it. */
+/* What kicks call: `lua/kicked.c` has it. */
 void bridge__runner_deliver(bridge__kick_target *target);
 /* Whether a wait of the calling thread, whose post this is, has to end: as above. */
 bool bridge__runner_broken(bridge__post *post);

@@ -1,6 +1,6 @@
 /* Safe point: the hook that a kick has set, where the thread that runs a script does
    what was asked of it. */
-#include "lua/guard.h"
+#include "lua/slice.h"
 
 #include "lua/runner.h"
 #include "lua/state.h"
@@ -9,30 +9,6 @@
 #include <lualib.h>
 
 #include <string.h>
-
-static bool stopping(const bridge__guard *guard)
-{
-  /* Takes nothing: this thread and its kicks wrote it. */
-  return atomic_load_explicit(&guard->stopping, memory_order_relaxed);
-}
-
-static unsigned requests_of(const bridge__guard *guard)
-{
-  /* seq_cst: see the top of guard.h. */
-  return atomic_load_explicit(&guard->requests, memory_order_seq_cst);
-}
-
-static void take_back(bridge__guard *guard, unsigned bits)
-{
-  /* seq_cst: see the top of guard.h. */
-  atomic_fetch_and_explicit(&guard->requests, ~bits, memory_order_seq_cst);
-}
-
-static bridge__slice *slice_of(const bridge__guard *guard)
-{
-  /* Takes nothing: this thread wrote it. */
-  return atomic_load_explicit(&guard->slice, memory_order_relaxed);
-}
 
 static bool is_current(const bridge__guard *guard, const lua_State *L)
 {
@@ -134,8 +110,8 @@ static void stop(bridge__guard *guard, lua_State *L, bool by_count)
 /* Its leash may have become due without a kick, or may not be due at all. */
 static void check_leash(bridge__guard *guard)
 {
-  bridge__slice *slice = slice_of(guard);
-  take_back(guard, BRIDGE__ASK_STOP);
+  bridge__slice *slice = bridge__guard_slice(guard);
+  bridge__guard_take_back(guard, BRIDGE__ASK_STOP);
   for (; slice != NULL; slice = slice->outer) {
     if (slice->guard == guard &&
         bridge__leash_find_due(slice->leash, NULL) != NULL) {
@@ -151,16 +127,16 @@ static void check_leash(bridge__guard *guard)
 
 static bool held(const bridge__guard *guard)
 {
-  unsigned requests = requests_of(guard);
+  unsigned requests = bridge__guard_requests(guard);
   return (requests & BRIDGE__ASK_PAUSE) != 0 &&
          (requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT)) == 0 &&
-         !stopping(guard);
+         !bridge__guard_stopping(guard);
 }
 
 /* A deadline that passes meanwhile comes as a kick, which cannot end the wait. */
 static void hold_on(bridge__guard *guard)
 {
-  const bridge__slice *slice = slice_of(guard);
+  const bridge__slice *slice = bridge__guard_slice(guard);
   bridge__runners_lock();
   bool time_left = true;
   while (held(guard) && time_left) {
@@ -210,7 +186,7 @@ static protection protected_by(lua_State *L)
 static bool is_meant(const bridge__guard *guard)
 {
   return guard->use == 0 ||
-         guard->use == bridge__guard_use(slice_of(guard)->leash);
+         guard->use == bridge__guard_use(bridge__guard_slice(guard)->leash);
 }
 
 /* What is to be raised now; false if nothing is. */
@@ -222,12 +198,12 @@ static bool take_interrupt(bridge__guard *guard,
   bool handled = protected_by(L) == BY_HANDLER;
   bridge__runners_lock();
   bool meant = is_meant(guard);
-  bool asked = (requests_of(guard) & BRIDGE__ASK_INTERRUPT) != 0;
+  bool asked = (bridge__guard_requests(guard) & BRIDGE__ASK_INTERRUPT) != 0;
   bool later = guard->careful && handled; /* or never: then the stop comes */
   *careful = guard->careful;
   memcpy(text, guard->text, sizeof guard->text);
   if (asked && (!meant || (!guard->sticky && !later))) {
-    take_back(guard, BRIDGE__ASK_INTERRUPT);
+    bridge__guard_take_back(guard, BRIDGE__ASK_INTERRUPT);
   }
   bridge__runners_unlock();
   return asked && meant && !later;
@@ -254,7 +230,8 @@ static void interrupt(bridge__guard *guard, lua_State *L)
 /* Whether something is left for which hooks are to be set. */
 static bool look_again(bridge__guard *guard)
 {
-  bool wanted = stopping(guard) || requests_of(guard) != 0;
+  bool wanted =
+      bridge__guard_stopping(guard) || bridge__guard_requests(guard) != 0;
   /* Publishes nothing: only this thread and its kicks read it. */
   atomic_store_explicit(&guard->attention, wanted, memory_order_relaxed);
   return wanted;
@@ -262,7 +239,7 @@ static bool look_again(bridge__guard *guard)
 
 static bool can_be_preempted(const bridge__guard *guard)
 {
-  const bridge__slice *slice = slice_of(guard);
+  const bridge__slice *slice = bridge__guard_slice(guard);
   return (slice->manner & BRIDGE__MAY_YIELD) != 0 && guard->pins == 0;
 }
 
@@ -280,7 +257,7 @@ static bool preempt(bridge__guard *guard, lua_State *L)
     lua_sethook(L, bridge__guard_hook, LUA_MASKRET, 0);
     return true;
   }
-  take_back(guard, BRIDGE__ASK_PREEMPT);
+  bridge__guard_take_back(guard, BRIDGE__ASK_PREEMPT);
   look_again(guard);
   lua_sethook(L, NULL, 0, 0);
   guard->unwinding = true;
@@ -293,9 +270,10 @@ static bool preempt(bridge__guard *guard, lua_State *L)
 /* What can be done wherever the script is. */
 static void attend(bridge__guard *guard, lua_State *L, bool by_count)
 {
-  unsigned requests = requests_of(guard);
-  while (!stopping(guard) && (requests & (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT |
-                                          BRIDGE__ASK_PAUSE)) != 0) {
+  unsigned requests = bridge__guard_requests(guard);
+  while (!bridge__guard_stopping(guard) &&
+         (requests &
+          (BRIDGE__ASK_STOP | BRIDGE__ASK_VISIT | BRIDGE__ASK_PAUSE)) != 0) {
     if ((requests & BRIDGE__ASK_STOP) != 0) {
       check_leash(guard);
     } else if ((requests & BRIDGE__ASK_VISIT) != 0) {
@@ -303,9 +281,9 @@ static void attend(bridge__guard *guard, lua_State *L, bool by_count)
     } else {
       hold_on(guard);
     }
-    requests = requests_of(guard);
+    requests = bridge__guard_requests(guard);
   }
-  if (stopping(guard)) {
+  if (bridge__guard_stopping(guard)) {
     stop(guard, L, by_count);
     return;
   }
@@ -317,29 +295,29 @@ static void attend(bridge__guard *guard, lua_State *L, bool by_count)
 static void at_count(bridge__guard *guard, lua_State *L)
 {
   attend(guard, L, true);
-  if (stopping(guard)) {
+  if (bridge__guard_stopping(guard)) {
     return; /* it has yielded */
   }
-  unsigned requests = requests_of(guard);
+  unsigned requests = bridge__guard_requests(guard);
   if ((requests & BRIDGE__ASK_PREEMPT) != 0 && preempt(guard, L)) {
     return;
   }
   look_again(guard);
-  bridge__guard_settle(slice_of(guard));
+  bridge__guard_settle(bridge__guard_slice(guard));
   if ((requests & BRIDGE__ASK_INTERRUPT) != 0) {
     return; /* sticky, or not yet: again at the next instruction */
   }
   bridge__debug_restore(L);
   atomic_signal_fence(memory_order_seq_cst);
   if (look_again(guard) &&
-      (requests_of(guard) & ~(unsigned)BRIDGE__ASK_PREEMPT) != 0) {
+      (bridge__guard_requests(guard) & ~(unsigned)BRIDGE__ASK_PREEMPT) != 0) {
     bridge__guard_arm(guard); /* a kick came in between */
   }
 }
 
 static void at_event(bridge__guard *guard, lua_State *L, lua_Debug *ar)
 {
-  bool waits = (requests_of(guard) & BRIDGE__ASK_PREEMPT) != 0;
+  bool waits = (bridge__guard_requests(guard) & BRIDGE__ASK_PREEMPT) != 0;
   int count = 0;
   if (!waits && bridge__debug_mask(L, &count) == 0) {
     bridge__debug_restore(L);
@@ -358,10 +336,10 @@ void bridge__guard_hook(lua_State *L, lua_Debug *ar)
   bridge__guard *guard = bridge__guard_of(L);
   /* Publishes nothing: only this thread and its kicks read it. */
   atomic_store_explicit(&guard->unheard, 0, memory_order_relaxed);
-  if (slice_of(guard) == NULL) {
+  if (bridge__guard_slice(guard) == NULL) {
     /* Left over, or inherited from the coroutine that made this one. */
     bridge__debug_restore(L);
-  } else if (stopping(guard)) {
+  } else if (bridge__guard_stopping(guard)) {
     stop(guard, L, ar->event == LUA_HOOKCOUNT);
   } else if (ar->event == LUA_HOOKCOUNT) {
     at_count(guard, L);
@@ -375,10 +353,10 @@ void bridge__guard_hook(lua_State *L, lua_Debug *ar)
 void bridge__guard_obey(lua_State *L)
 {
   bridge__guard *guard = bridge__guard_of(L);
-  if (slice_of(guard) == NULL) {
+  if (bridge__guard_slice(guard) == NULL) {
     return;
   }
-  if (stopping(guard)) {
+  if (bridge__guard_stopping(guard)) {
     stop(guard, L, false);
   }
   attend(guard, L, false);

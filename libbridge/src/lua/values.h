@@ -1,8 +1,8 @@
 /* Lua values to messages and back.
 
-   pack.c and the files beside it, unpack.c, objects.c and path.c are compiled into
-   libbridge, for the states that it makes, and into the Lua module, for the state of
-   a Lua host: so each works on the copy of Lua that it was linked to, and no host's
+   pack.c and unpack.c with the files beside them, limits.c, classes.c, objects.c and
+   path.c are compiled into libbridge, for the states that it makes, and into the Lua
+   module, for the state of a Lua host: so each works on the copy of Lua that it was linked to, and no host's
    lua_State enters libbridge.  For that it uses nothing but the public API of the
    bridge. */
 #ifndef BRIDGE_LUA_VALUES_H
