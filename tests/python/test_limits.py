@@ -87,6 +87,18 @@ def test_packing_a_result_is_limited():
         assert state.run("return {1}") == [1]
 
 
+def test_what_is_only_asked_stops_waiting():
+    waits = """
+    local bridge = require "bridge"
+    local _, _, code = bridge.channel():receive()
+    return code, bridge.cancelled()
+    """
+    with bridge.State(stop="cooperative", timeout=0.02) as state:
+        assert state.run(waits) == ("ETIMEDOUT", True)
+    worker = bridge.Worker(waits, stop="cooperative", timeout=0.02)
+    assert worker.join(60) == ("ETIMEDOUT", True)
+
+
 def test_making_objects_of_arguments_is_limited(tmp_path):
     (tmp_path / "slow_class.lua").write_text("while true do end")
     made = bridge.Object("slow", [1], module="slow_class")

@@ -342,6 +342,35 @@ TEST_F(WaitLimit, EndsRequestsThatAreOnlyAsked)
   }
 }
 
+TEST_F(WaitLimit, EndsRequestsThatAreOnlyAskedAndWithdrawn)
+{
+  for (const Wait &wait : waits) {
+    if (wait.name == std::string("again and again")) {
+      continue;
+    }
+    SCOPED_TRACE(wait.name);
+    Owned<bridge_worker> worker = start(service(wait), other.get(), {0, 0},
+                                        {0, 0}, BRIDGE_STOP_COOPERATIVE);
+    bridge_queue *made = nullptr;
+    ASSERT_STATUS(bridge_queue_create(&made, nullptr), BRIDGE_OK);
+    Owned<bridge_queue> answers(made);
+    bridge_message *request = message("wait");
+    ASSERT_STATUS(bridge_worker_request(worker.get(), &request, -1, made, 7),
+                  BRIDGE_OK);
+    bridge_worker_info info;
+    do { /* it has begun, or waits already */
+      bridge_worker_info_init(&info);
+      ASSERT_STATUS(bridge_worker_look(worker.get(), &info), BRIDGE_OK);
+    } while (info.messages == 0);
+    EXPECT_STATUS(bridge_worker_withdraw(worker.get(), made, 7), BRIDGE_OK);
+    bridge_message *answer = nullptr;
+    EXPECT_STATUS(bridge_queue_pop(made, &answer, kLong), BRIDGE_OK);
+    bridge_message_release(answer);
+    EXPECT_EQ(ask(worker.get(), "fine", BRIDGE_OK, kLong), "'fine'");
+    end(worker.get());
+  }
+}
+
 /* What yields to the driver raises why. */
 TEST_F(WaitLimit, TellsThoseThatAreOnlyAskedWhy)
 {

@@ -136,6 +136,15 @@ static void register_wait(bridge__post *post, bridge__wake *wake, void *object)
 
 /* ---- Waiting ---- */
 
+static bool told(void)
+{
+  const bridge__term *term = terms;
+  while (term != NULL && !term->told(term)) {
+    term = term->outer;
+  }
+  return term != NULL;
+}
+
 bool bridge__interruptible(void)
 {
   return current() != NULL;
@@ -160,7 +169,7 @@ bool bridge__interrupted(void)
     return true;
   }
   bridge__post *post = manned();
-  return post != NULL && post->broken(post);
+  return told() || (post != NULL && post->broken(post));
 }
 
 /* False if it was requested. */
@@ -189,14 +198,13 @@ bool bridge__wait_begin(bridge__wake *wake, void *object)
   if (!enlist(interrupt, wake, object)) {
     return false;
   }
-  bridge__post *post = manned();
-  if (post == NULL) {
-    return true;
-  }
   /* Who breaks it does so, and then looks for a wait; here it is the other way
      round. */
-  register_wait(post, wake, object);
-  if (post->broken(post)) {
+  bridge__post *post = manned();
+  if (post != NULL) {
+    register_wait(post, wake, object);
+  }
+  if (told() || (post != NULL && post->broken(post))) {
     bridge__wait_end();
     return false;
   }

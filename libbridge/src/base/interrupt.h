@@ -72,7 +72,8 @@ bool bridge__held(void);
 /* From any thread: whether one that is bound to it waits at this moment. */
 bool bridge__interrupt_waits(bridge__interrupt *interrupt);
 
-/* Whether the calling thread has one, and it was requested, or the post is broken. */
+/* Whether the calling thread has one, and it was requested, or the post is broken, or a
+   term was told to end. */
 bool bridge__interrupted(void);
 
 /* The calling thread is about to block; `wake(object)` must make it ask
@@ -89,6 +90,8 @@ typedef struct bridge__term {
   struct bridge__term *outer;
   /* When; asked as a wait begins. */
   int64_t (*end)(const struct bridge__term *term);
+  /* Whether it was told to end; asked whenever the wait looks. */
+  bool (*told)(const struct bridge__term *term);
 } bridge__term;
 
 void bridge__term_begin(bridge__term *term);

@@ -136,10 +136,16 @@ static int64_t end_of_term(const bridge__term *term)
              : bridge__leash_deadline(slice->leash);
 }
 
+static bool told(const bridge__term *term)
+{
+  return bridge__leash_told(((const bridge__slice *)(const void *)term)->leash);
+}
+
 /* Nobody kicks: its waits see by themselves when its time is over. */
 static void begin_term(bridge__slice *slice)
 {
   slice->term.end = end_of_term;
+  slice->term.told = told;
   bridge__term_begin(&slice->term);
   if (bridge__leash_counts_cpu(slice->leash)) {
     bridge__leash_start_cpu(slice->leash, bridge__cpu_time());

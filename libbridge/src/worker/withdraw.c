@@ -189,6 +189,8 @@ static bridge_status begin(bridge_worker *worker,
   add(worker, entry);
   bridge_status stopped = stop_turn(worker, entry);
   bridge__mutex_unlock(&worker->mutex);
+  /* At the cooperative level its wait has to look: nobody kicks there. */
+  bridge__interrupt_rouse(&worker->interrupt);
   bridge_status status = bridge__queue_push_forced(worker->inbox, message);
   if (status != BRIDGE_OK) {
     take_out(worker, entry); /* it is ending: all are answered */
