@@ -128,6 +128,27 @@ PyObject *bridge__py_channel_receive(bridge_channel *channel, PyObject *timeout)
   return result;
 }
 
+PyObject *bridge__py_channel_receive_or(bridge_channel *channel,
+                                        PyObject *empty)
+{
+  bridge_message *message = NULL;
+  bridge_status status = bridge_channel_receive(channel, &message, 0);
+  if (status == BRIDGE_EEMPTY) {
+    return Py_NewRef(empty);
+  }
+  if (status != BRIDGE_OK) {
+    bridge__py_raise(status, NULL);
+    return NULL;
+  }
+  PyObject *result = bridge__py_unpack(message);
+  if (result == NULL) {
+    put_back(channel, message);
+  } else {
+    bridge_message_release(message);
+  }
+  return result;
+}
+
 /* The values up to the first that cannot be read: that one is met first by the
    next call.  Other failures end it all. */
 static PyObject *unpack_list(const exchange *self)

@@ -168,6 +168,9 @@ PyObject *bridge__py_channel_receive(bridge_channel *channel,
 PyObject *bridge__py_channel_receive_batch(bridge_channel *channel,
                                            PyObject *limit,
                                            PyObject *timeout);
+/* Never waits; gives `empty` where there is nothing. */
+PyObject *bridge__py_channel_receive_or(bridge_channel *channel,
+                                        PyObject *empty);
 PyObject *bridge__py_channel_peek(bridge_channel *channel);
 PyObject *bridge__py_channel_discard(bridge_channel *channel);
 /* A place in the sequence, and the value. */

@@ -36,7 +36,7 @@ static const option of_state[] = {
     STATE("libraries", TEXT, libraries),
     STATE("path", TEXT, path),
     STATE("cpath", TEXT, cpath),
-    STATE("memory", SIZE, memory_limit),
+    STATE("memory_limit", SIZE, memory_limit),
     STATE("depth_limit", SIZE, depth_limit),
     STATE("value_limit", SIZE, value_limit),
     STATE("message_limit", SIZE, message_limit),

@@ -37,8 +37,8 @@ def refused(expected, what, call, *arguments):
 
 
 # Memory: too much of it is an ordinary error, which a script may catch.
-refused(MemoryError, "memory", bridge.Worker(HUNGRY, memory="1MiB").join)
-good, why = bridge.Worker(CATCHES, memory="1MiB").join()
+refused(MemoryError, "memory", bridge.Worker(HUNGRY, memory_limit="1MiB").join)
+good, why = bridge.Worker(CATCHES, memory_limit="1MiB").join()
 print(f"caught: {why}")
 assert (good, why) == (False, "not enough memory")
 
@@ -55,7 +55,7 @@ with bridge.Worker(SERVICE, call_timeout=0.1) as service:
 # The sandbox: no files, no system, no debug, no bytecode, and nothing that outlives
 # being stopped.  It contains mistakes and hogs; it is no wall against an attack on the
 # interpreter itself.
-box = bridge.Worker(LOOKS_AROUND, sandbox=True, memory="1MiB", timeout=10)
+box = bridge.Worker(LOOKS_AROUND, sandbox=True, memory_limit="1MiB", timeout=10)
 found, finalizers, bytecode, upper = box.join()
 print(f"the sandbox has {found or 'none of them'}")
 assert (found, finalizers, bytecode, upper) == ("", False, False, "SAFE")

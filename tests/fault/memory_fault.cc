@@ -421,7 +421,13 @@ private:
     TRY(bridge_channel_set_limit(channel, 7, 0));
     TRY(bridge_channel_limit(channel, &items, nullptr));
     EXPECT_EQ(items, 7u);
+    Held<bridge_queue> told;
+    TRY(bridge_queue_create(told.out(), nullptr));
+    TRY(bridge_channel_notify(channel, BRIDGE_CHANNEL_RECEIVING, told, 1));
+    TRY(bridge_channel_notify(channel, BRIDGE_CHANNEL_SENDING, told, 2));
+    TRY(bridge_channel_withdraw(channel, told, 2));
     TRY(bridge_channel_wake(channel));
+    EXPECT_EQ(bridge_queue_count(told), 1u);
     EXPECT_EQ(bridge_channel_wakes(channel), 1u);
     EXPECT_EQ(bridge_channel_count(channel), 0u);
     EXPECT_EQ(bridge_channel_bytes(channel), 0u);
@@ -1370,6 +1376,8 @@ public:
     const bridge_error *error = nullptr;
     status = bridge_answer_error(answer, &error);
     TRY(judge(status, error));
+    TRY(bridge_worker_notify(worker, answers, 78));
+    TRY(bridge_worker_withdraw(worker, answers, 78));
     return bridge_worker_withdraw(worker, answers, 77);
   }
 };

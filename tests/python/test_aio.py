@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import bridge
+from bridge import aio
 from conftest import SERVICE
 
 
@@ -345,7 +346,6 @@ def test_each_failure_is_its_own_error():
 
 
 def test_a_cancelled_call_is_forgotten():
-    from bridge import aio
 
     async def main():
         async with bridge.Worker(SERVICE) as worker:
@@ -382,6 +382,234 @@ def test_ajoin_gives_what_join_gives():
         assert await bridge.Worker("return 1, 'two'").ajoin() == (1, "two")
         with pytest.raises(bridge.LuaError, match="oh"):
             await bridge.Worker("error('oh', 0)").ajoin()
+
+    run(main())
+
+
+def test_ajoin_is_told_of_the_end_and_looks_at_nothing_meanwhile():
+    async def main():
+        loop = asyncio.get_running_loop()
+        worker = bridge.Worker("local q = ... return q:pop()", up := bridge.Queue())
+        waits = [asyncio.ensure_future(worker.ajoin()) for _ in range(3)]
+        await asyncio.sleep(0.02)
+        assert not [each for each in loop._scheduled if not each.cancelled()]
+        waits.pop().cancel()
+        up.push(7)
+        assert await asyncio.gather(*waits) == [7, 7]
+        answers = aio._answers_of(loop)
+        assert answers.waiting == {}
+
+    asyncio.run(main())
+
+
+def test_ajoin_of_one_that_was_given_up():
+    async def main():
+        # A signal that is blocked: nothing reaches it but its own end.
+        worker = bridge.Worker("local w = ... w:wait()", waker := bridge.Waker("pipe"))
+        waits = asyncio.ensure_future(worker.ajoin())
+        await asyncio.sleep(0)
+        await worker.aclose(grace=0)
+        with pytest.raises((bridge.Cancelled, bridge.Lost)):
+            await waits
+        waker.close()
+
+    run(main())
+
+
+def test_a_wait_for_a_worker_is_left_by_ctrl_c(python):
+    program = """
+import asyncio, bridge, os, signal, threading
+w = bridge.Worker("while true do end")
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    asyncio.run(w.ajoin())
+except KeyboardInterrupt:
+    print("left")
+"""
+    assert python(program).stdout == "left\n"
+
+
+def test_areceive_of_many_tasks_gives_each_message_to_one():
+    async def main():
+        channel = bridge.Channel(items=2)
+        seen = []
+
+        async def take():
+            async for value in channel:
+                seen.append(value)
+
+        tasks = [asyncio.ensure_future(take()) for _ in range(5)]
+        worker = bridge.Worker(
+            "local c = ... for i = 1, 500 do c:send(i) end c:close()", channel
+        )
+        await asyncio.gather(*tasks)
+        await worker.ajoin(timeout=30)
+        assert sorted(seen) == list(range(1, 501))
+
+    run(main())
+
+
+def test_areceive_asks_waits_and_ends_as_receive_does():
+    async def main():
+        channel = bridge.Channel()
+        with pytest.raises(bridge.Empty):
+            await channel.areceive(timeout=0)
+        with pytest.raises(bridge.Timeout):
+            await channel.areceive(timeout=0.01)
+        with pytest.raises(bridge.InvalidError):
+            await channel.areceive(timeout=-1)
+        channel.send(1, 2)
+        assert await channel.areceive(timeout=0) == (1, 2)
+        waits = asyncio.ensure_future(channel.areceive())
+        await asyncio.sleep(0)
+        channel.wake()
+        with pytest.raises(bridge.Empty, match="woken"):
+            await waits
+        waits = asyncio.ensure_future(channel.areceive())
+        await asyncio.sleep(0)
+        channel.close()
+        with pytest.raises(bridge.Closed):
+            await waits
+
+    run(main())
+
+
+def test_a_cancelled_areceive_loses_nothing_and_leaves_it_to_others():
+    async def main():
+        channel = bridge.Channel()
+        for i in range(50):
+            tasks = [asyncio.ensure_future(channel.areceive()) for _ in range(2)]
+            await asyncio.sleep(0)
+            channel.send(i)  # the first one is told
+            if i % 2:
+                await asyncio.sleep(0)
+            tasks[0].cancel()
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+            got = [each for each in done if each == i]
+            if isinstance(done[0], asyncio.CancelledError):
+                assert got == [i]
+            else:
+                tasks[1].cancel()
+        assert len(channel) == 0
+
+    async def first_done():
+        channel = bridge.Channel()
+        for i in range(20):
+            channel.send(i)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(bridge.Channel().areceive(), 0.001)
+            assert await asyncio.wait_for(channel.areceive(), 30) == i
+
+    run(first_done())
+    run(main())
+
+
+def test_asend_waits_for_room():
+    async def main():
+        channel = bridge.Channel(items=1)
+        await channel.asend("first")
+        with pytest.raises(bridge.Full):
+            await channel.asend("no", timeout=0)
+        with pytest.raises(bridge.Timeout):
+            await channel.asend("no", timeout=0.01)
+        with pytest.raises(bridge.Full):
+            await bridge_full("fail").asend("no")
+        waits = [asyncio.ensure_future(channel.asend(i)) for i in range(3)]
+        await asyncio.sleep(0)
+        waits[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits[1]
+        got = [await channel.areceive(timeout=30) for _ in range(3)]
+        assert got == ["first", 0, 2]
+        await asyncio.gather(waits[0], waits[2])
+        with pytest.raises(bridge.NotShareableError):
+            await channel.asend(object())
+        await channel.asend("last")
+        waits = asyncio.ensure_future(channel.asend("never"))
+        await asyncio.sleep(0)
+        channel.close()
+        with pytest.raises(bridge.Closed):
+            await waits
+
+    def bridge_full(policy):
+        channel = bridge.Channel(items=1, full=policy)
+        channel.send("there")
+        return channel
+
+    run(main())
+
+
+def test_aselect_takes_what_stands_first_of_channels_and_queues(queue):
+    async def main():
+        channel = bridge.Channel()
+        sources = [queue, channel]
+        with pytest.raises(bridge.Empty):
+            await bridge.aselect(sources, timeout=0)
+        with pytest.raises(bridge.Timeout):
+            await bridge.aselect(sources, timeout=0.01)
+        for i in range(20):
+            waits = asyncio.ensure_future(bridge.aselect(sources))
+            await asyncio.sleep(0)
+            if i % 2:
+                channel.send(i)
+            else:
+                queue.push(i)
+            assert await waits == (i % 2, i)
+        channel.send("later")
+        queue.push("sooner")
+        assert await bridge.aselect(sources) == (0, "sooner")
+        assert await bridge.aselect(sources) == (1, "later")
+        waits = asyncio.ensure_future(bridge.aselect(sources))
+        await asyncio.sleep(0)
+        with pytest.raises(bridge.Busy):
+            await queue.apop()
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        queue.push(1)
+        assert await queue.apop() == 1
+        for wrong in (queue, channel):
+            with pytest.raises(TypeError, match="list of queues"):
+                await bridge.aselect(wrong)
+        with pytest.raises(bridge.Unsupported, match="eventfd"):
+            await bridge.aselect([bridge.Queue()])
+
+    run(main())
+
+
+def test_atraceback_tells_where_it_is(spinning):
+    async def main():
+        async with spinning() as worker:
+            stack = await worker.atraceback()
+            assert "main chunk" in stack.text
+            assert stack.frames[0].line == 1
+            with pytest.raises(bridge.InvalidError):
+                await worker.atraceback(timeout=-1)
+            await worker.aclose(grace=0.05)
+            with pytest.raises(bridge.WorkerDied):
+                await worker.atraceback()
+
+    run(main())
+
+
+def test_aclose_lets_the_loop_go_on(service, spinning):
+    async def main():
+        await service.aclose()
+        assert service.phase == "ended"
+        worker = spinning()
+        turns = 0
+        close = asyncio.ensure_future(worker.aclose(grace=0.05))
+        while not close.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await close
+        assert turns > 10
+        waits = bridge.Worker("local q = ... q:pop()", up := bridge.Queue())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(waits.aclose(grace=None), 0.02)
+        up.push(1)
+        await waits.aclose(grace=None)
+        assert waits.phase == "ended"
 
     run(main())
 
@@ -500,7 +728,6 @@ def test_loops_of_several_threads_have_their_own_answers():
 def test_a_loop_that_ends_leaves_nothing_behind():
     import os
 
-    from bridge import aio
 
     def descriptors():
         return len(os.listdir("/proc/self/fd"))

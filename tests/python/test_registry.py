@@ -72,6 +72,7 @@ def test_info_of_a_service(service):
     assert (info.messages, info.errors, info.dropped) == (2, 1, 0)
     assert (info.paused, info.inbox_items) == (False, 0)
     assert info.memory.used > 0
+    assert info.memory == (info.memory_used, info.memory_peak, info.memory_limit)
     assert info.cpu_time >= 0
 
 

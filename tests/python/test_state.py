@@ -437,7 +437,7 @@ def test_endless_recursion_ends(state):
 
 
 def test_no_memory_is_an_error():
-    with bridge.State(memory="1MiB") as state:
+    with bridge.State(memory_limit="1MiB") as state:
         assert state.memory.limit > 2**20
         with pytest.raises(bridge.LuaMemoryError):
             state.run("local t = {} for i = 1, 1e9 do t[i] = i end")
@@ -452,7 +452,7 @@ def test_no_memory_is_an_error():
 @pytest.mark.parametrize("limit", range(64, 6000, 257))
 def test_every_limit_is_survived(limit):
     try:
-        state = bridge.State(memory=limit)
+        state = bridge.State(memory_limit=limit)
     except bridge.LuaMemoryError:
         return
     with state:

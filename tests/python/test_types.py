@@ -62,8 +62,18 @@ def values(queue: bridge.Queue) -> None:
     selectors.DefaultSelector().register(queue, selectors.EVENT_READ)
 
 async def calls() -> int:
-    async with bridge.Worker("return 1", 2, name="n", memory="1MiB") as worker:
+    async with bridge.Worker("return 1", 2, name="n", memory_limit="1MiB") as worker:
         answer: object = await worker.acall("f", 1, timeout=2)
+        joined: object = await worker.ajoin(timeout=1)
+        where: bridge.Stack = await worker.atraceback()
+        await worker.aclose(grace=None)
+    channel = bridge.Channel()
+    await channel.asend(1, "two", timeout=bridge.POLICY)
+    received: object = await channel.areceive(timeout=1)
+    index, value = await bridge.aselect([channel, bridge.Queue()], timeout=0)
+    number: int = index + bridge.Worker("x", memory=1).info().memory_used
+    async for each in channel:
+        print(each, answer, joined, where, received, value, number)
     async for each in bridge.Queue(waker="eventfd"):
         print(each)
         async for value in worker.avalues(timeout=1):
@@ -83,7 +93,7 @@ def errors() -> None:
         print(line, text, code)
 
 def states() -> None:
-    with bridge.State(memory="1MiB", libraries=["base"], release_gil=False) as state:
+    with bridge.State(memory_limit="1MiB", libraries=["base"], release_gil=False) as state:
         add: bridge.LuaFunction = state.run("return print", 1, chunk_name="=x")
         three: object = add(1, [2])
         print(three, state.eval("1"), state.closed, state.memory.limit)

@@ -142,7 +142,7 @@ def test_paths_are_those_of_lua(tmp_path):
 
 def test_memory_is_limited_and_reported():
     worker = bridge.Worker(
-        "local t = {} for i = 1, 1e9 do t[i] = {i} end", memory="4MiB"
+        "local t = {} for i = 1, 1e9 do t[i] = {i} end", memory_limit="4MiB"
     )
     with pytest.raises(bridge.LuaMemoryError) as caught:
         worker.join(timeout=60)
@@ -160,7 +160,7 @@ def test_memory_is_limited_and_reported():
     [("64MiB", 64 * 2**20), ("1 kB", 1000), ("3", 3), ("2gib", 2**31), (5, 5)],
 )
 def test_sizes_are_numbers_or_texts(text, size):
-    worker = bridge.Worker("", inbox_bytes=text, memory="8MiB")
+    worker = bridge.Worker("", inbox_bytes=text, memory_limit="8MiB")
     worker.join(timeout=30)
     assert bridge.options.size("memory", text, 2**40) == size
 
@@ -171,6 +171,8 @@ def test_sizes_are_numbers_or_texts(text, size):
         ({"memory": 2.5}, TypeError, "memory is bytes or a text like '64MiB', not 2.5"),
         ({"memory": "lots"}, ValueError, "memory is bytes or .*, not 'lots'"),
         ({"memory": 0}, ValueError, "memory is 1 or more, not 0"),
+        ({"memory_limit": 0}, ValueError, "memory_limit is 1 or more, not 0"),
+        ({"memory_limit": 1, "memory": 1}, ValueError, "old name of memory_limit"),
         ({"memory": "9" * 5000}, ValueError, "memory is bytes or a text"),
         ({"inbox_items": 0}, ValueError, "inbox_items is 1 to 4,194,303, not 0"),
         ({"inbox_items": "5"}, TypeError, "inbox_items is a whole number, not '5'"),

@@ -356,6 +356,195 @@ TEST(Channel, WakeEndsAllWaitsOnce)
   EXPECT_EQ(channel.receive(1), BRIDGE_ETIMEDOUT);
 }
 
+/* A queue in which a channel tells. */
+class Notices
+{
+public:
+  Notices()
+  {
+    EXPECT_STATUS(bridge_queue_create(&queue_, nullptr), BRIDGE_OK);
+  }
+  ~Notices()
+  {
+    bridge_queue_release(queue_);
+  }
+  operator bridge_queue *() const
+  {
+    return queue_;
+  }
+  /* The number of the next one, or -1. */
+  int next(int timeout_ms = 0)
+  {
+    bridge_message *m = nullptr;
+    if (bridge_queue_pop(queue_, &m, timeout_ms) != BRIDGE_OK) {
+      return -1;
+    }
+    uint64_t session = 0;
+    EXPECT_STATUS(bridge_answer_session(m, &session), BRIDGE_OK);
+    EXPECT_STATUS(bridge_answer_error(m, nullptr), BRIDGE_OK);
+    EXPECT_EQ(bridge_message_count(m), 0u);
+    bridge_message_release(m);
+    return (int)session;
+  }
+
+private:
+  bridge_queue *queue_ = nullptr;
+};
+
+bridge_status notify(bridge_channel *channel,
+                     const Notices &notices,
+                     uint64_t session,
+                     bridge_channel_end end = BRIDGE_CHANNEL_RECEIVING)
+{
+  return bridge_channel_notify(channel, end, notices, session);
+}
+
+TEST(Channel, TellsOneReceiverForEachMessageInTheirOrderAndOnce)
+{
+  Numbers channel;
+  Notices notices;
+  for (uint64_t i = 1; i <= 3; i++) {
+    EXPECT_STATUS(notify(channel, notices, i), BRIDGE_OK);
+  }
+  EXPECT_EQ(notices.next(), -1);
+  EXPECT_STATUS(channel.send(7), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 1);
+  EXPECT_EQ(notices.next(), -1);
+  EXPECT_STATUS(channel.send(8), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 2);
+  EXPECT_EQ(channel.receive(), 7);
+  EXPECT_EQ(channel.receive(), 8);
+  EXPECT_EQ(channel.receive(), BRIDGE_EEMPTY);
+  EXPECT_STATUS(bridge_channel_wake(channel), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 3);
+  EXPECT_STATUS(channel.send(9), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), -1);
+}
+
+TEST(Channel, TellsSendersOfRoom)
+{
+  Numbers channel([](bridge_channel_options &o) { limit_items(o, 1); });
+  Notices notices;
+  EXPECT_STATUS(channel.send(1), BRIDGE_OK);
+  EXPECT_STATUS(notify(channel, notices, 1, BRIDGE_CHANNEL_SENDING), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), -1);
+  EXPECT_EQ(channel.receive(), 1);
+  EXPECT_EQ(notices.next(), 1);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_STATUS(notify(channel, notices, 2, BRIDGE_CHANNEL_SENDING),
+                  BRIDGE_OK);
+    if (i == 0) {
+      EXPECT_STATUS(bridge_channel_set_limit(channel, 2, 0), BRIDGE_OK);
+    } else {
+      EXPECT_STATUS(bridge_channel_clear(channel, nullptr), BRIDGE_OK);
+    }
+    EXPECT_EQ(notices.next(), 2);
+  }
+}
+
+TEST(Channel, WhoWithdrawsAfterHeWasToldPassesItOn)
+{
+  Numbers channel;
+  Notices notices;
+  EXPECT_STATUS(notify(channel, notices, 1), BRIDGE_OK);
+  EXPECT_STATUS(notify(channel, notices, 2), BRIDGE_OK);
+  EXPECT_STATUS(channel.send(7), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 1);
+  EXPECT_STATUS(bridge_channel_withdraw(channel, notices, 1), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 2);
+  EXPECT_EQ(channel.receive(), 7);
+  /* And one who was not told is told no more. */
+  EXPECT_STATUS(notify(channel, notices, 3), BRIDGE_OK);
+  EXPECT_STATUS(notify(channel, notices, 4), BRIDGE_OK);
+  EXPECT_STATUS(bridge_channel_withdraw(channel, notices, 3), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), -1);
+  EXPECT_STATUS(channel.send(8), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 4);
+}
+
+TEST(Channel, TellsWhenItIsClosedAndWhenItGoes)
+{
+  Notices notices;
+  Notices unheard;
+  {
+    Numbers channel;
+    EXPECT_STATUS(notify(channel, notices, 1), BRIDGE_OK);
+    EXPECT_STATUS(notify(channel, notices, 2, BRIDGE_CHANNEL_SENDING),
+                  BRIDGE_OK);
+    EXPECT_STATUS(notify(channel, unheard, 3), BRIDGE_OK);
+    EXPECT_STATUS(bridge_queue_close(unheard), BRIDGE_OK);
+    EXPECT_STATUS(bridge_channel_close(channel, BRIDGE_CHANNEL_SENDING),
+                  BRIDGE_OK);
+    EXPECT_EQ(notices.next() + notices.next(), 3);
+    EXPECT_STATUS(notify(channel, notices, 4), BRIDGE_OK);
+    EXPECT_EQ(notices.next(), -1);
+  }
+  EXPECT_EQ(notices.next(), 4);
+}
+
+TEST(Channel, NotifyRefusesWhatMakesNoSense)
+{
+  Numbers channel;
+  Notices notices;
+  EXPECT_STATUS(notify(nullptr, notices, 1), BRIDGE_EINVAL);
+  EXPECT_STATUS(notify(channel, notices, 1, (bridge_channel_end)7),
+                BRIDGE_EINVAL);
+  EXPECT_STATUS(
+      bridge_channel_notify(channel, BRIDGE_CHANNEL_SENDING, nullptr, 1),
+      BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_channel_withdraw(nullptr, notices, 1), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_channel_withdraw(channel, nullptr, 1), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_channel_withdraw(channel, notices, 1), BRIDGE_OK);
+}
+
+/* Sleepers, one who is told, and a select: all that is sent is received. */
+TEST(Channel, WhoIsToldAndWhoSleepsShareTheMessages)
+{
+  constexpr int kMessages = 3000;
+  Numbers channel([](bridge_channel_options &o) { limit_items(o, 2); });
+  std::atomic<int> received{0};
+  auto sleeps = [&] {
+    int got = 0;
+    while ((got = (int)channel.receive(-1)) >= 0) {
+      received++;
+    }
+    EXPECT_EQ(got, BRIDGE_ECLOSED);
+  };
+  auto is_told = [&] {
+    Notices notices;
+    for (uint64_t i = 1;; i++) {
+      EXPECT_STATUS(notify(channel, notices, i), BRIDGE_OK);
+      int got = (int)channel.receive(0);
+      if (got == BRIDGE_EEMPTY) {
+        EXPECT_EQ(notices.next(-1), (int)i);
+        got = (int)channel.receive(0);
+      }
+      EXPECT_STATUS(bridge_channel_withdraw(channel, notices, i), BRIDGE_OK);
+      while (notices.next(0) >= 0) {
+      }
+      received += got >= 0;
+      if (got == BRIDGE_ECLOSED) {
+        return;
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; i++) {
+    threads.emplace_back(sleeps);
+    threads.emplace_back(is_told);
+  }
+  for (int i = 0; i < kMessages; i++) {
+    bridge_message *m = message(i);
+    ASSERT_STATUS(bridge_channel_send_timeout(channel, &m, kLong), BRIDGE_OK);
+  }
+  EXPECT_STATUS(bridge_channel_close(channel, BRIDGE_CHANNEL_SENDING),
+                BRIDGE_OK);
+  for (auto &each : threads) {
+    each.join();
+  }
+  EXPECT_EQ(received, kMessages);
+}
+
 TEST(Channel, ASmallMessagePassesALargeOneThatWaits)
 {
   Numbers channel([](bridge_channel_options &o) {

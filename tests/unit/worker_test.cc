@@ -1110,6 +1110,31 @@ TEST(Worker, WithdrawLeavesOtherRequestsAlone)
   EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 3), BRIDGE_EDEAD);
 }
 
+TEST(Worker, NotifyTellsOfTheEndOnce)
+{
+  auto worker = start(kService);
+  bridge_queue *answers = nullptr;
+  ASSERT_STATUS(bridge_queue_create(&answers, nullptr), BRIDGE_OK);
+  Owned<bridge_queue> owner(answers);
+  for (uint64_t i = 1; i <= 3; i++) {
+    ASSERT_STATUS(bridge_worker_notify(worker.get(), answers, i), BRIDGE_OK);
+  }
+  EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 2), BRIDGE_OK);
+  bridge_message *none = nullptr;
+  EXPECT_STATUS(bridge_queue_pop(answers, &none, 0), BRIDGE_EEMPTY);
+  EXPECT_STATUS(bridge_worker_cancel(worker.get(), BRIDGE_STOP_DEFAULT, 0),
+                BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 1), BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 3), BRIDGE_OK);
+  EXPECT_STATUS(bridge_worker_join(worker.get(), 0, nullptr, nullptr),
+                BRIDGE_ECANCELLED);
+  ASSERT_STATUS(bridge_worker_notify(worker.get(), answers, 4), BRIDGE_OK);
+  EXPECT_STATUS(next_answer(answers, 4), BRIDGE_OK);
+  EXPECT_STATUS(bridge_queue_pop(answers, &none, 0), BRIDGE_EEMPTY);
+  EXPECT_STATUS(bridge_worker_notify(nullptr, answers, 5), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_worker_notify(worker.get(), nullptr, 5), BRIDGE_EINVAL);
+}
+
 TEST(Worker, CancelAnswersTheRequestsInIt)
 {
   auto worker = start(kService);

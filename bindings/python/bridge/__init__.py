@@ -60,7 +60,7 @@ import threading as _threading
 
 from . import core as _core
 from .buffer import Buffer
-from .channel import Channel, End, select
+from .channel import Channel, End, aselect, select
 from .errors import (
     BufferBusy,
     Busy,
@@ -155,6 +155,7 @@ __all__ = [
     "Worker",
     "WorkerDied",
     "__version__",
+    "aselect",
     "cores",
     "find",
     "find_object",

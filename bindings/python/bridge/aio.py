@@ -6,21 +6,22 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import core as _core
+from .channel import Channel
 from .errors import Busy, Closed, Empty, Full, Timeout
 from .options import seconds
-
-if TYPE_CHECKING:
-    from .queue import Queue
-    from .worker import Worker
+from .queue import Queue
+from .worker import Stack, Worker
 
 __all__: list[str] = []
 
 _SOONEST = 0.001
 _LATEST = 0.05
+_LOOK = 0.5
 
 
 def _late() -> Timeout:
@@ -114,21 +115,36 @@ async def _readable_until(queue: Queue, timeout: float, deadline: float) -> None
 
 async def _readable(queue: Queue, timeout: float | None) -> None:
     # A loop has one reader for a descriptor: a second task would take it away.
-    if queue._waiter is not None:
-        raise Busy("another task waits for this queue")
     loop = asyncio.get_running_loop()
-    descriptor = queue.fileno()
     ready: asyncio.Future[None] = loop.create_future()
     timer = None if timeout is None else loop.call_later(timeout, _finish, ready)
-    queue._waiter = ready
-    loop.add_reader(descriptor, _finish, ready)
     try:
-        await ready
+        with _watching(queue, ready):
+            await ready
     finally:
-        loop.remove_reader(descriptor)
-        queue._waiter = None
         if timer is not None:
             timer.cancel()
+
+
+class _watching:
+    """While it lasts, the future is done once the queue is readable."""
+
+    __slots__ = ("_queue", "_ready", "_descriptor")
+
+    def __init__(self, queue: Queue, ready: asyncio.Future[None]) -> None:
+        self._queue = queue
+        self._ready = ready
+
+    def __enter__(self) -> None:
+        if self._queue._waiter is not None:
+            raise Busy("another task waits for this queue")
+        self._descriptor = self._queue.fileno()
+        self._queue._waiter = self._ready
+        self._ready.get_loop().add_reader(self._descriptor, _finish, self._ready)
+
+    def __exit__(self, *details: object) -> None:
+        self._ready.get_loop().remove_reader(self._descriptor)
+        self._queue._waiter = None
 
 
 def _finish(ready: asyncio.Future[None]) -> None:
@@ -143,7 +159,8 @@ async def apart(work: Callable[..., None], *arguments: object) -> None:
 
 
 class Answers:
-    """The answers to all calls of one loop: one queue, one descriptor."""
+    """The answers to all calls of one loop, and what it wants to be told: one queue,
+    one descriptor."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.queue = _core.Queue(
@@ -153,6 +170,12 @@ class Answers:
         self.sessions = itertools.count(1)
         self.waker = self.queue.waker()
         loop.add_reader(self.waker.fileno(), self._ready)
+
+    def expect(self, loop: asyncio.AbstractEventLoop) -> int:
+        """The number of an answer that is to come."""
+        session = next(self.sessions)
+        self.waiting[session] = loop.create_future()
+        return session
 
     def _ready(self) -> None:
         for session, good, value in self.queue.pop_answers():
@@ -185,9 +208,8 @@ async def call(
     loop = asyncio.get_running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     answers = _answers_of(loop)
-    session = next(answers.sessions)
-    future: asyncio.Future[Any] = loop.create_future()
-    answers.waiting[session] = future
+    session = answers.expect(loop)
+    future = answers.waiting[session]
     try:
         request = _core.request_of(name, values)
         await _ask(worker, request, answers, session, timeout)
@@ -237,16 +259,190 @@ async def _nap(pause: float, deadline: float | None) -> float:
     return min(pause * 2, _LATEST)
 
 
-async def join(worker: Worker, timeout: float | None) -> Any:
-    """What the chunk of a worker has returned.  There is no descriptor to watch, and a
-    thread that waits could not be called back."""
+class _Change:
+    """Something that the loop is told of, once, by this number in this queue."""
+
+    __slots__ = ("queue", "session", "future", "_waiting")
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        answers = _answers_of(loop)
+        self.queue = answers.queue
+        self.session = answers.expect(loop)
+        self.future = answers.waiting[self.session]
+        self._waiting = answers.waiting
+
+    async def wait(self, deadline: float | None) -> None:
+        """Until then, or raise `Timeout`."""
+        await asyncio.wait([self.future], timeout=_left(deadline))
+        if not self.future.done():
+            raise _late()
+
+    def forget(self) -> None:
+        self._waiting.pop(self.session, None)
+
+
+def _deadline(timeout: float | None) -> float | None:
     seconds("timeout", timeout)
-    loop = asyncio.get_running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
-    pause = _SOONEST
-    while worker.alive:
-        pause = await _nap(pause, deadline)
+    return None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+
+async def ended(worker: Worker, timeout: float | None) -> None:
+    """Until the worker has ended, or was given up."""
+    deadline = _deadline(timeout)
+    if not worker.alive:
+        return
+    change = _Change()
+    try:
+        worker._core.notify(change.queue, change.session)
+        await change.wait(deadline)
+    finally:
+        change.forget()
+        if not change.future.done():
+            worker._core.take_back(change.queue, change.session)
+
+
+async def join(worker: Worker, timeout: float | None) -> Any:
+    """What the chunk of a worker has returned."""
+    if timeout != 0:
+        await ended(worker, timeout)
     return worker.join(0)
+
+
+async def close(worker: Worker, grace: float | None) -> None:
+    """End a worker, in a thread if that may take time; without a limit there is none
+    that could keep the process."""
+    if grace is not None or worker._core.waker() is not None:
+        await apart(worker.close, grace)
+        return
+    worker.stop()
+    worker.resume()
+    await ended(worker, None)
+
+
+async def traceback(worker: Worker, timeout: float | None) -> Stack:
+    """Where a worker is: a thread waits for its next safe point, for a short time at
+    once, since a task may be cancelled."""
+    deadline = _deadline(timeout)
+    loop = asyncio.get_running_loop()
+    while True:
+        left = _left(deadline)
+        slice = _LOOK if left is None else min(left, _LOOK)
+        try:
+            return await loop.run_in_executor(None, worker.traceback, slice)
+        except Timeout:
+            if left is not None and left <= _LOOK:
+                raise
+
+
+# ---- Channels
+
+
+async def _until(
+    attempt: Callable[[], Any],
+    ends: list[tuple[_core.Channel, int]],
+    queues: list[Queue],
+    deadline: float | None,
+) -> Any:
+    """What the attempt gives, as soon as it gives something; once more after each
+    change at the ends of channels, and while a queue is readable.
+
+    To be told and then to leave without an attempt would lose what others wait for:
+    to withdraw passes it on.
+    """
+    while True:
+        change = _Change()
+        with ExitStack() as watches:
+            watches.callback(change.forget)
+            for queue in queues:
+                watches.enter_context(_watching(queue, change.future))
+            for core, end in ends:
+                watches.callback(core.withdraw, change.queue, change.session)
+                core.notify_end(end, change.queue, change.session)
+            value = attempt()  # now that nothing is missed
+            if value is _NOTHING:
+                await change.wait(deadline)
+                value = attempt()
+            if value is not _NOTHING:
+                return value
+
+
+def _empty(woken: bool) -> Empty:
+    return Empty("the channel was woken" if woken else _core.status_text(_core.EEMPTY))
+
+
+async def receive(channel: Channel, timeout: float | None) -> Any:
+    """Receive a message as soon as there is one."""
+    deadline = _deadline(timeout)
+    core = channel._core
+    wakes = core.wakes()
+
+    def attempt() -> Any:
+        value = core.receive_or(_NOTHING)
+        if value is _NOTHING and core.wakes() != wakes:
+            raise _empty(True)
+        return value
+
+    value = attempt()
+    if value is not _NOTHING:
+        return value
+    if timeout == 0:
+        raise _empty(False)
+    return await _until(attempt, [(core, _core.CHANNEL_RECEIVING)], [], deadline)
+
+
+async def send(
+    channel: Channel, values: tuple[object, ...], timeout: float | None
+) -> None:
+    """Send a message as soon as there is room."""
+    deadline = _deadline(timeout)
+    core = channel._core
+
+    def attempt() -> Any:
+        try:
+            core.send_values(values, 0)
+        except Full:
+            if timeout == 0:
+                raise
+            return _NOTHING
+        return None
+
+    if attempt() is _NOTHING:
+        await _until(attempt, [(core, _core.CHANNEL_SENDING)], [], deadline)
+
+
+async def select(
+    sources: tuple[Queue | Channel, ...], timeout: float | None
+) -> tuple[int, Any]:
+    """Take of the first of several queues and channels that has something."""
+    deadline = _deadline(timeout)
+    ends = []
+    queues = []
+    for each in sources:
+        if isinstance(each, Queue):
+            queues.append(each)
+        elif isinstance(each, Channel):
+            ends.append((each._core, _core.CHANNEL_RECEIVING))
+    wakes = sum(core.wakes() for core, _ in ends)
+
+    def attempt() -> Any:
+        try:
+            return _core.select_values(sources, 0)
+        except Empty:
+            if wakes != sum(core.wakes() for core, _ in ends):
+                raise _empty(True) from None
+            if timeout == 0:
+                raise
+            return _NOTHING
+
+    value = attempt()
+    if value is _NOTHING:
+        value = await _until(attempt, ends, queues, deadline)
+    found: tuple[int, Any] = value
+    return found
+
+
+# ---- What chunks yield
 
 
 async def next_values(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Literal
 
 from . import core as _core
@@ -10,10 +10,18 @@ from .errors import Busy, Closed, InvalidError, Unsupported
 from .handles import register
 from .listed import Listed
 from .options import ITEMS_MAX, SIZE_MAX, choice, number, size
-from .queue import _POLICIES, POLICY, Policy, Queue, _milliseconds
+from .queue import (
+    _NOTHING,
+    _POLICIES,
+    POLICY,
+    Policy,
+    Queue,
+    _aio,
+    _milliseconds,
+)
 from .waker import Waker
 
-__all__ = ["Channel", "End", "select"]
+__all__ = ["Channel", "End", "aselect", "select"]
 
 End = Literal["sending", "receiving"]
 
@@ -32,8 +40,9 @@ class Channel(Listed[_core.Channel]):
     used.  A message of one value is that value; a message of any other number of
     values is a tuple.
 
-    In an event loop: give the channel a waker that has a descriptor, register
-    `fileno`, and when it is readable receive with a time-out of 0 until `Empty`.
+    In asyncio: `areceive`, `asend`, `async for`, and `aselect` for several.  In another
+    event loop: give the channel a waker that has a descriptor, register `fileno`, and
+    when it is readable receive with a time-out of 0 until `Empty`.
     """
 
     __slots__ = ()
@@ -127,6 +136,46 @@ class Channel(Listed[_core.Channel]):
             except Closed:
                 return
             yield value
+
+    # ---- In an asyncio loop
+
+    async def areceive(self, timeout: float | None = None) -> Any:
+        """Like `receive`, for a task of asyncio; by any number of them.  The channel
+        needs no waker.  Cancelling the task loses no message.
+
+        Thread safety: any thread that runs a loop.
+        """
+        if timeout is None:
+            value = self._core.receive_or(_NOTHING)
+            if value is not _NOTHING:
+                return value
+        return await _aio().receive(self, timeout)
+
+    async def asend(
+        self,
+        *values: object,
+        timeout: float | None | Literal[Policy.POLICY] = POLICY,
+    ) -> None:
+        """Like `send`, for a task of asyncio; one that is cancelled while it waits for
+        room sends nothing.
+
+        Thread safety: any thread that runs a loop.
+        """
+        if timeout is POLICY:
+            wait = self._core.patience()
+            timeout = None if wait < 0 else wait / 1000
+        await _aio().send(self, values, timeout)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Receive until the channel is closed and empty."""
+        while True:
+            try:
+                value = await self.areceive()
+            except Closed:
+                return
+            yield value
+
+    # ---- The rest
 
     def peek(self) -> Any:
         """A copy of the oldest message, which stays.
@@ -275,12 +324,30 @@ def select(
 
     Thread safety: any thread.
     """
+    return _core.select_values(_rows(sources), timeout)
+
+
+async def aselect(
+    sources: Iterable[Queue | Channel], timeout: float | None = None
+) -> tuple[int, Any]:
+    """Like `select`, for a task of asyncio.  Cancelling the task loses no message.
+
+    Raises: also, if it has to wait, `Unsupported` where the waker of a queue has no
+    descriptor, and `Busy` where another task waits for it.
+
+    Thread safety: any thread that runs a loop.
+    """
+    found: tuple[int, Any] = await _aio().select(_rows(sources), timeout)
+    return found
+
+
+def _rows(sources: Iterable[Queue | Channel]) -> tuple[Queue | Channel, ...]:
     if isinstance(sources, (Queue, Channel)):
         raise TypeError(f"a list of queues and channels is expected, not {sources!r}")
     rows = tuple(sources)
     if not rows:
         raise InvalidError("a queue or a channel is expected, not none at all")
-    return _core.select_values(rows, timeout)
+    return rows
 
 
 register(Channel)

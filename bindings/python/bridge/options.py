@@ -81,6 +81,15 @@ def size(what: str, value: int | str | None, most: int) -> int:
     return _within(what, int(match[1]) * unit, most, value)
 
 
+def memory_size(limit: int | str | None, old: int | str | None) -> int:
+    """The limit of memory, by its name or the one that it had before."""
+    if limit is not None and old is not None:
+        raise InvalidError("memory is the old name of memory_limit: give one of them")
+    if old is not None:
+        return size("memory", old, SIZE_MAX)
+    return size("memory_limit", limit, SIZE_MAX)
+
+
 def flag(what: str, value: bool) -> bool:
     """A truth value, and not something that only counts as one."""
     if not isinstance(value, bool):

@@ -12,6 +12,7 @@ from .options import (
     SIZE_MAX,
     flag,
     limit,
+    memory_size,
     names,
     number,
     program,
@@ -79,13 +80,14 @@ class State:
         stop: str | None = None,
         timeout: float | None = None,
         cpu: float | None = None,
-        memory: int | str | None = None,
+        memory_limit: int | str | None = None,
         depth_limit: int | None = None,
         value_limit: int | None = None,
         message_limit: int | str | None = None,
         binary_chunks: bool = False,
         tracebacks: bool = True,
         release_gil: bool = True,
+        memory: int | str | None = None,
     ) -> None:
         """Make a state.
 
@@ -108,7 +110,7 @@ class State:
                 "stop": stop_level("stop", stop),
                 "run_timeout": limit("timeout", timeout),
                 "run_cpu": limit("cpu", cpu),
-                "memory": size("memory", memory, SIZE_MAX),
+                "memory_limit": memory_size(memory_limit, memory),
                 "depth_limit": number("depth_limit", depth_limit, SIZE_MAX),
                 "value_limit": number("value_limit", value_limit, SIZE_MAX),
                 "message_limit": size("message_limit", message_limit, SIZE_MAX),

@@ -28,6 +28,7 @@ from .options import (
     chunk,
     choice,
     flag,
+    memory_size,
     milliseconds,
     names,
     number,
@@ -91,7 +92,8 @@ class Info(NamedTuple):
     cpu_time: float
     """Seconds of CPU time that it has had; of its thread, if it has one."""
     memory: Memory
-    """How much memory its values take."""
+    """How much memory its values take; also as ``memory_used``, ``memory_peak`` and
+    ``memory_limit``."""
     inbox_items: int
     """Requests in its inbox."""
     inbox_bytes: int
@@ -102,6 +104,21 @@ class Info(NamedTuple):
     """Requests, and chunks, that failed."""
     dropped: int
     """Requests that were refused or dropped, since the inbox was full."""
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes now; 0 once it ended."""
+        return self.memory.used
+
+    @property
+    def memory_peak(self) -> int:
+        """Most bytes ever."""
+        return self.memory.peak
+
+    @property
+    def memory_limit(self) -> int:
+        """The limit; 0 for none."""
+        return self.memory.limit
 
 
 class Stack(NamedTuple):
@@ -165,7 +182,7 @@ class Worker(Handle[_core.Worker]):
         cpu: float | None = None,
         call_timeout: float | None = None,
         call_cpu: float | None = None,
-        memory: int | str | None = None,
+        memory_limit: int | str | None = None,
         depth_limit: int | None = None,
         value_limit: int | None = None,
         message_limit: int | str | None = None,
@@ -180,6 +197,7 @@ class Worker(Handle[_core.Worker]):
         inbox_items: int | None = None,
         inbox_bytes: int | str | None = None,
         inbox_full: str = "block",
+        memory: int | str | None = None,
     ) -> None:
         """Make a worker and start it.
 
@@ -197,8 +215,9 @@ class Worker(Handle[_core.Worker]):
 
         Of time, in seconds: ``timeout`` limits how long the worker may live, and
         ``cpu`` how long it may compute; then it is cancelled.  ``call_timeout`` and
-        ``call_cpu`` are for each request's handler, which fails alone.  ``memory``
-        limits its values: bytes or ``"64MiB"``.  Of one message in or out,
+        ``call_cpu`` are for each request's handler, which fails alone.
+        ``memory_limit`` limits its values: bytes or ``"64MiB"`` (``memory`` is its
+        old name).  Of one message in or out,
         ``depth_limit`` limits how deep its values are nested (at most 1000),
         ``value_limit`` how many there are, ``message_limit`` its bytes.
 
@@ -236,7 +255,7 @@ class Worker(Handle[_core.Worker]):
             "life_cpu": _limit("cpu", cpu),
             "call_timeout": _limit("call_timeout", call_timeout),
             "call_cpu": _limit("call_cpu", call_cpu),
-            "memory": size("memory", memory, SIZE_MAX),
+            "memory_limit": memory_size(memory_limit, memory),
             "depth_limit": number("depth_limit", depth_limit, SIZE_MAX),
             "value_limit": number("value_limit", value_limit, SIZE_MAX),
             "message_limit": size("message_limit", message_limit, SIZE_MAX),
@@ -405,6 +424,12 @@ class Worker(Handle[_core.Worker]):
         assert isinstance(error, Error)
         return _stack_of(error)
 
+    async def atraceback(self, timeout: float | None = 1.0) -> Stack:
+        """Like `traceback`, for a task of asyncio."""
+        from . import aio
+
+        return await aio.traceback(self, timeout)
+
     def pause(self) -> None:
         """Hold it: once what runs now has come to its next safe point, nothing of its
         Lua runs until `resume`.  Twice is harmless.  To cancel or to close it resumes
@@ -438,8 +463,8 @@ class Worker(Handle[_core.Worker]):
         return self._core.join_values(timeout)
 
     async def ajoin(self, timeout: float | None = None) -> Any:
-        """Like `join`, for a task of asyncio.  It looks again and again, 20 times a
-        second at last, and holds up neither the loop nor a thread."""
+        """Like `join`, for a task of asyncio; the worker's end wakes the loop.  A worker
+        that you drive has to be stepped meanwhile."""
         from . import aio
 
         return await aio.join(self, timeout)
@@ -477,6 +502,13 @@ class Worker(Handle[_core.Worker]):
         is left to it; `InvalidError` for a negative ``grace``.
         """
         self._core.close_in(seconds("grace", grace))
+
+    async def aclose(self, grace: float | None = 1.0) -> None:
+        """Like `close`, for a task of asyncio.  If the task is cancelled meanwhile, it
+        goes on without it."""
+        from . import aio
+
+        await aio.close(self, grace)
 
     def __enter__(self) -> Worker:
         return self

@@ -255,6 +255,44 @@ BRIDGE_API bridge_status bridge_channel_wake(bridge_channel *channel);
 BRIDGE_API uint64_t bridge_channel_wakes(bridge_channel *channel);
 
 /**
+ * Be told when it is worth to try again, for who waits in an event loop: an answer
+ * without values comes into a queue, once, when a message, or room, comes for one who
+ * waits at this end, or when that end is closed, woken, or freed.
+ *
+ * Ask first, then try, without waiting; what comes in between is not missed.  Who is
+ * told may find nothing, since another was quicker: then ask again.  Who goes
+ * without trying withdraws, so that somebody else is told.
+ *
+ * @param channel  the channel
+ * @param end      BRIDGE_CHANNEL_RECEIVING to receive, BRIDGE_CHANNEL_SENDING to send
+ * @param answers  where the answer goes, as those of bridge_worker_request; retained
+ *                 until it has come
+ * @param session  what bridge_answer_session gives of it
+ * @return BRIDGE_OK, BRIDGE_EINVAL, BRIDGE_EFORKED or BRIDGE_ENOMEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_channel_notify(bridge_channel *channel,
+                                               bridge_channel_end end,
+                                               bridge_queue *answers,
+                                               uint64_t session);
+
+/**
+ * Be told no more.  One who was told already is not missed: if there is still
+ * something, the next one is told.
+ *
+ * @param channel  the channel
+ * @param answers  where the answer was to go
+ * @param session  the number that was given
+ * @return BRIDGE_OK, BRIDGE_EINVAL or BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_channel_withdraw(bridge_channel *channel,
+                                                 const bridge_queue *answers,
+                                                 uint64_t session);
+
+/**
  * Close an end of the channel; who waits is woken.  Closing twice is harmless.
  *
  * @param channel  the channel

@@ -558,6 +558,24 @@ BRIDGE_API bridge_status bridge_worker_join(bridge_worker *worker,
                                             bridge_error **error);
 
 /**
+ * Be told of the worker's end, for who waits in an event loop: an answer without
+ * values comes into a queue, once, when it has ended or was given up; at once, if it
+ * has.  Then bridge_worker_join does not wait.
+ *
+ * Withdrawn by bridge_worker_withdraw, it does not come.
+ *
+ * @param worker   the worker
+ * @param answers  where the answer goes; retained until it has come
+ * @param session  a number of the caller's to tell answers apart
+ * @return BRIDGE_OK, BRIDGE_EINVAL, BRIDGE_EFORKED or BRIDGE_ENOMEM
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_worker_notify(bridge_worker *worker,
+                                              bridge_queue *answers,
+                                              uint64_t session);
+
+/**
  * Ask the worker to stop.  Requests that are in the inbox are still answered,
  * later ones are refused; then `bridge.serve` returns.  Returns at once.
  *

@@ -3,13 +3,10 @@
 
 #include "base/interrupt.h"
 
-void bridge__watch_add(bridge__watchers *list,
-                       bridge__watch *watch,
-                       bridge__parking *sleeper)
+static void append(bridge__watchers *list, bridge__watch *watch)
 {
   watch->next = NULL;
   watch->previous = list->last;
-  watch->sleeper = sleeper;
   watch->told = false;
   if (list->last == NULL) {
     list->first = watch;
@@ -17,6 +14,24 @@ void bridge__watch_add(bridge__watchers *list,
     list->last->next = watch;
   }
   list->last = watch;
+}
+
+void bridge__watch_add(bridge__watchers *list,
+                       bridge__watch *watch,
+                       bridge__parking *sleeper)
+{
+  watch->sleeper = sleeper;
+  watch->hear = NULL;
+  append(list, watch);
+}
+
+void bridge__watch_add_hearer(bridge__watchers *list,
+                              bridge__watch *watch,
+                              void (*hear)(bridge__watch *watch))
+{
+  watch->sleeper = NULL;
+  watch->hear = hear;
+  append(list, watch);
 }
 
 void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch)
@@ -33,28 +48,63 @@ void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch)
   }
 }
 
-static void tell(bridge__watch *watch)
+static void tell(bridge__watchers *list, bridge__watch *watch)
 {
   watch->told = true;
-  bridge__parking_unpark(watch->sleeper);
+  if (watch->sleeper != NULL) {
+    bridge__parking_unpark(watch->sleeper);
+    return;
+  }
+  bridge__watch_remove(list, watch);
+  /* Takes nothing: the exchange checks it. */
+  watch->next = atomic_load_explicit(&list->told, memory_order_relaxed);
+  /* Publishes the watch to who settles. */
+  while (!atomic_compare_exchange_weak_explicit(&list->told, &watch->next,
+                                                watch, memory_order_release,
+                                                memory_order_relaxed)) {
+  }
 }
 
-void bridge__watch_tell_one(const bridge__watchers *list,
-                            const bridge__watch *after)
+void bridge__watch_tell_one(bridge__watchers *list, const bridge__watch *after)
 {
   bridge__watch *watch = after == NULL ? list->first : after->next;
   while (watch != NULL && watch->told) {
     watch = watch->next;
   }
   if (watch != NULL) {
-    tell(watch);
+    tell(list, watch);
   }
 }
 
-void bridge__watch_tell_all(const bridge__watchers *list)
+void bridge__watch_tell_all(bridge__watchers *list)
 {
-  for (bridge__watch *watch = list->first; watch != NULL; watch = watch->next) {
-    tell(watch);
+  bridge__watch *next = NULL;
+  for (bridge__watch *watch = list->first; watch != NULL; watch = next) {
+    next = watch->next;
+    tell(list, watch);
+  }
+}
+
+void bridge__watch_settle(bridge__watchers *list)
+{
+  /* Takes nothing: who told somebody sees it, or that it was taken. */
+  if (atomic_load_explicit(&list->told, memory_order_relaxed) == NULL) {
+    return;
+  }
+  /* Takes the watches. */
+  bridge__watch *told =
+      atomic_exchange_explicit(&list->told, NULL, memory_order_acquire);
+  bridge__watch *first = NULL;
+  while (told != NULL) { /* in the order in which they were told */
+    bridge__watch *next = told->next;
+    told->next = first;
+    first = told;
+    told = next;
+  }
+  while (first != NULL) {
+    bridge__watch *next = first->next;
+    first->hear(first);
+    first = next;
   }
 }
 
@@ -63,7 +113,7 @@ void bridge__watch_wake(void *parking)
   bridge__parking_unpark(parking);
 }
 
-void bridge__watch_pass_on(const bridge__watchers *list, bridge__watch *watch)
+void bridge__watch_pass_on(bridge__watchers *list, bridge__watch *watch)
 {
   if (watch->told) {
     bridge__watch_tell_one(list, NULL);
@@ -74,7 +124,7 @@ void bridge__watch_pass_on(const bridge__watchers *list, bridge__watch *watch)
 /* Under the mutex, in the list.  Who is held takes nothing, and who is cancelled
    neither: what came is for others. */
 static bridge_status sleep_until(bridge__mutex *mutex,
-                                 const bridge__watchers *list,
+                                 bridge__watchers *list,
                                  bridge__watch *watch,
                                  bridge__look *look,
                                  void *request,
@@ -100,6 +150,7 @@ static bridge_status sleep_until(bridge__mutex *mutex,
       return BRIDGE_ETIMEDOUT;
     }
     bridge__mutex_unlock(mutex);
+    bridge__watch_settle(list);
     in_time = bridge__parking_park(watch->sleeper, ticket, deadline);
     bridge__mutex_lock(mutex);
   }
@@ -123,6 +174,7 @@ static bridge_status wait_sleeping(bridge__mutex *mutex,
     status = sleep_until(mutex, list, &watch, look, request, deadline);
     bridge__watch_remove(list, &watch);
     bridge__mutex_unlock(mutex);
+    bridge__watch_settle(list); /* if it was passed on */
     bridge__wait_end();
   } else {
     status = BRIDGE_ECANCELLED;

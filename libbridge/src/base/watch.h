@@ -3,41 +3,56 @@
 
    A watch is taken out of its list, under the mutex, before its thread goes on,
    and who tells does so under the mutex: so nobody tells a sleeper who has
-   gone. */
+   gone.
+
+   Among the sleepers stand those who do not sleep, but want to hear of it, once:
+   they are taken out when they are told, and hear of it from whoever has let go of
+   the mutex next, since that calls others. */
 #ifndef BRIDGE_BASE_WATCH_H
 #define BRIDGE_BASE_WATCH_H
 
 #include "platform/parking.h"
 #include "platform/platform.h"
 
+#include <stdatomic.h>
+
 typedef struct bridge__watch {
   struct bridge__watch *next;
   struct bridge__watch *previous;
-  bridge__parking *sleeper;
+  bridge__parking *sleeper; /* or NULL, and then: */
+  void (*hear)(struct bridge__watch *watch);
   bool told; /* to look again, and has not yet */
 } bridge__watch;
 
 /* In the order in which they came; guarded by the object's mutex, as are all
-   calls below but the last. */
+   calls below but those that say so. */
 typedef struct bridge__watchers {
   bridge__watch *first;
   bridge__watch *last;
+  _Atomic(bridge__watch *) told; /* who is to hear, the last one first */
 } bridge__watchers;
 
 void bridge__watch_add(bridge__watchers *list,
                        bridge__watch *watch,
                        bridge__parking *sleeper);
+/* One who does not sleep. */
+void bridge__watch_add_hearer(bridge__watchers *list,
+                              bridge__watch *watch,
+                              void (*hear)(bridge__watch *watch));
 void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch);
 
 /* The first who was not told yet; of those who stand behind `after`, if it is not
    NULL. */
-void bridge__watch_tell_one(const bridge__watchers *list,
-                            const bridge__watch *after);
-void bridge__watch_tell_all(const bridge__watchers *list);
+void bridge__watch_tell_one(bridge__watchers *list, const bridge__watch *after);
+void bridge__watch_tell_all(bridge__watchers *list);
+
+/* Without the mutex, and after each call that may have told somebody: let them hear
+   of it who do not sleep. */
+void bridge__watch_settle(bridge__watchers *list);
 
 /* Who was told, and does not look: the next one hears of it, and this one is not told
    until it has looked again. */
-void bridge__watch_pass_on(const bridge__watchers *list, bridge__watch *watch);
+void bridge__watch_pass_on(bridge__watchers *list, bridge__watch *watch);
 
 /* Under the mutex: whether the wait is over.  `watch` is NULL before the caller is
    in the list. */

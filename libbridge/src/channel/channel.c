@@ -127,6 +127,10 @@ static void destroy(void *object)
   /* In the child of a fork somebody may have been working on the list: then what
      is in it is lost, rather than freed twice. */
   if (!bridge__forked(channel)) {
+    /* Nobody sleeps: who does has a reference. */
+    bridge__watch_tell_all(&channel->senders);
+    bridge__watch_tell_all(&channel->receivers);
+    bridge__channel_settle(channel);
     bridge__channel_free_list(channel->oldest);
     bridge__mutex_destroy(&channel->mutex);
   }
@@ -258,6 +262,7 @@ bridge_status bridge_channel_close(bridge_channel *channel,
   bridge__watch_tell_all(&channel->senders);
   bridge__watch_tell_all(&channel->receivers);
   bridge__mutex_unlock(&channel->mutex);
+  bridge__channel_settle(channel);
   bridge__channel_raise(channel);
   bridge__channel_free_list(left);
   return BRIDGE_OK;
@@ -274,6 +279,7 @@ bridge_status bridge_channel_clear(bridge_channel *channel, size_t *count)
   bridge_node *oldest = bridge__channel_take_all(channel);
   bridge__watch_tell_all(&channel->senders);
   bridge__mutex_unlock(&channel->mutex);
+  bridge__channel_settle(channel);
   bridge__channel_free_list(oldest);
   if (count != NULL) {
     *count = items;
@@ -295,6 +301,7 @@ bridge_status bridge_channel_set_limit(bridge_channel *channel,
   /* There may be room now; or a message that waits has become too large. */
   bridge__watch_tell_all(&channel->senders);
   bridge__mutex_unlock(&channel->mutex);
+  bridge__channel_settle(channel);
   return BRIDGE_OK;
 }
 
@@ -308,6 +315,7 @@ bridge_status bridge_channel_wake(bridge_channel *channel)
   channel->wakes++;
   bridge__watch_tell_all(&channel->receivers);
   bridge__mutex_unlock(&channel->mutex);
+  bridge__channel_settle(channel);
   return BRIDGE_OK;
 }
 

@@ -64,6 +64,13 @@ bool bridge__channel_look(bridge__receiving *wanted);
 
 /* ---- Without the mutex ---- */
 
+/* After each call that may have told somebody. */
+static inline void bridge__channel_settle(bridge_channel *channel)
+{
+  bridge__watch_settle(&channel->receivers);
+  bridge__watch_settle(&channel->senders);
+}
+
 /* Freeing runs code of others. */
 void bridge__channel_free_list(bridge_node *oldest);
 /* The event loop is told, if there is one; refused only if its waker was

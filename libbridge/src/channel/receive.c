@@ -54,6 +54,7 @@ static bridge_status receive(bridge__receiving *wanted, int timeout_ms)
   bridge_channel *channel = wanted->channel;
   bridge_status status = bridge__watch_wait(
       &channel->mutex, &channel->receivers, look, wanted, timeout_ms);
+  bridge__channel_settle(channel);
   return status == BRIDGE_OK ? wanted->status : status;
 }
 

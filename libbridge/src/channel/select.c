@@ -59,6 +59,8 @@ static void end(source *each)
 {
   if (each->kind == BRIDGE_HANDLE_QUEUE) {
     bridge__queue_vacate(each->as.queue);
+  } else {
+    bridge__channel_settle(each->as.channel);
   }
 }
 
@@ -89,6 +91,7 @@ static void pass_on(source *each)
     bridge__mutex_lock(&channel->mutex);
     bridge__watch_pass_on(&channel->receivers, &each->watch);
     bridge__mutex_unlock(&channel->mutex);
+    bridge__channel_settle(channel);
   }
 }
 

@@ -95,6 +95,7 @@ bridge_status bridge_channel_send_timeout(bridge_channel *channel,
   sending wanted = {.channel = channel, .message = message};
   status = bridge__watch_wait(&channel->mutex, &channel->senders, look, &wanted,
                               timeout_ms);
+  bridge__channel_settle(channel);
   if (wanted.first) {
     bridge__channel_raise(channel);
   }
@@ -135,6 +136,7 @@ bridge_status bridge_channel_unreceive(bridge_channel *channel,
   bridge__mutex_lock(&channel->mutex);
   status = put_front(channel, message);
   bridge__mutex_unlock(&channel->mutex);
+  bridge__channel_settle(channel);
   if (status == BRIDGE_OK) {
     bridge__channel_raise(channel);
   }

@@ -17,6 +17,16 @@ typedef struct bridge__slot {
   } as;
 } bridge__slot;
 
+/* What a message in an inbox, or in a queue of answers, is. */
+enum {
+  BRIDGE__DATA = 0,
+  BRIDGE__REQUEST,
+  BRIDGE__ANSWER,
+  BRIDGE__STOP,
+  BRIDGE__NEXT,
+  BRIDGE__WITHDRAW
+};
+
 /* What a message is to a worker.  Plain data has kind 0; a message of any other
    kind can no longer be written, so pack first and address it then. */
 typedef struct bridge__envelope {

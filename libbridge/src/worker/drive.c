@@ -189,6 +189,7 @@ void bridge__worker_finish(bridge_worker *worker)
   bridge__mutex_unlock(&worker->mutex);
   /* Not before, or who is woken would wait once more. */
   bridge__condition_broadcast(&worker->ended);
+  bridge__notify_end(worker);
   depart(before);
 }
 

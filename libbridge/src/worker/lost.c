@@ -75,5 +75,6 @@ bridge_status bridge__worker_lose(bridge_worker *worker)
     atomic_store_explicit(&worker->place, BRIDGE__IN_LUA, memory_order_release);
   }
   bridge__condition_broadcast(&worker->ended); /* joiners need not wait */
+  bridge__notify_end(worker);
   return BRIDGE_ELOST;
 }

@@ -209,6 +209,9 @@ bridge_status bridge_worker_withdraw(bridge_worker *worker,
   if (bridge__forked(worker)) {
     return BRIDGE_EFORKED;
   }
+  if (bridge__notify_withdraw(worker, answers, session)) {
+    return BRIDGE_OK;
+  }
   bridge__withdrawal *entry = NULL;
   bridge_message *message = NULL;
   bridge_status status = create(answers, session, &entry, &message);

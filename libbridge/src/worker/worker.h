@@ -14,12 +14,15 @@
      look.c     its call stacks, and the watchdog
      pause.c    nothing of it runs for a while
      exit.c     what it does at its end
-     lost.c     its thread is given up  */
+     lost.c     its thread is given up
+     notify.c   its end, for event loops  */
 #ifndef BRIDGE_WORKER_WORKER_H
 #define BRIDGE_WORKER_WORKER_H
 
 #include "base/interrupt.h"
+#include "base/object.h"
 #include "base/registry.h"
+#include "base/watch.h"
 #include "log/log.h"
 #include "lua/state.h"
 #include "message/message.h"
@@ -28,16 +31,6 @@
 
 #include <bridge/thread.h>
 #include <bridge/worker.h>
-
-/* What a message in an inbox, or in a queue of answers, is. */
-enum {
-  BRIDGE__DATA = 0,
-  BRIDGE__REQUEST,
-  BRIDGE__ANSWER,
-  BRIDGE__STOP,
-  BRIDGE__NEXT,
-  BRIDGE__WITHDRAW
-};
 
 /* Whom to answer.  It is an object so that a request which is dropped anywhere,
    by anybody, still answers: its destroy function says BRIDGE_EDEAD. */
@@ -149,6 +142,7 @@ struct bridge_worker {
   bridge_thread *thread; /* NULL for a host's worker */
   bridge__mutex mutex;
   bridge__condition ended;
+  bridge__watchers notices; /* of its end; guarded by mutex */
   /* Empty queues, at which callers have waited for their answers. */
   bridge_queue *idle[BRIDGE__IDLE_QUEUES]; /* guarded by mutex */
   size_t idle_count;                       /* guarded by mutex */
@@ -371,6 +365,14 @@ void bridge__next_offer(bridge_worker *worker, bridge_message *values);
 void bridge__next_proceed(bridge_worker *worker);
 /* Nothing is yielded any more. */
 void bridge__next_end(bridge_worker *worker);
+
+/* ---- notify.c ---- */
+/* It has ended, or was given up. */
+void bridge__notify_end(bridge_worker *worker);
+/* Whether somebody wanted to be told of the end by this answer. */
+bool bridge__notify_withdraw(bridge_worker *worker,
+                             const bridge_queue *answers,
+                             uint64_t session);
 
 /* ---- pause.c ---- */
 void bridge__worker_unpause(bridge_worker *worker);
