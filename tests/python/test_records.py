@@ -54,6 +54,38 @@ def test_records_have_the_names_of_workers(heard):
     assert "bridge.test.w1" not in logging.Logger.manager.loggerDict
 
 
+def test_what_a_watchdog_says_is_told_once_and_is_no_error(heard, spinning):
+    logger, handler = heard
+    bridge.set_logger(logger)
+    bridge.set_watchdog(0.01)
+    try:
+        with spinning():
+            record = handler.wait(lambda each: "without a break" in each.getMessage())
+    finally:
+        bridge.set_watchdog(0)
+    assert record.exc_info is None
+    assert logging.Formatter().format(record).count("stack traceback:") == 1
+    assert record.lineno == 1
+
+
+def test_a_script_cannot_fill_a_log_by_one_text(heard):
+    logger, handler = heard
+    bridge.set_logger(logger)
+    source = r"""local log = require 'bridge'.log
+        log.info(('x'):rep(1 << 20)) log.info(('\u{e9}'):rep(4000))
+        log.info(('y'):rep(4096))"""
+    bridge.Worker(source, sandbox=True).join(LONG)
+    texts = [
+        handler.wait(lambda each: each.getMessage().startswith(first)).getMessage()
+        for first in "x\u00e9y"
+    ]
+    assert texts[0] == "x" * 4096 + f"... ({2**20 - 4096} more bytes)"
+    assert texts[1] == "\u00e9" * 2048 + "... (3904 more bytes)"
+    assert texts[2] == "y" * 4096
+    bridge.log("info", "mine" * 4096)
+    handler.wait(lambda each: each.getMessage() == "mine" * 4096)
+
+
 def test_errors_that_nobody_else_hears_come_with_their_stack(heard):
     logger, handler = heard
     bridge.set_logger(logger)

@@ -148,6 +148,7 @@ def test_memory_is_limited_and_reported():
         worker.join(timeout=60)
     assert isinstance(caught.value, MemoryError)
     assert isinstance(caught.value, bridge.LuaError)
+    assert ":1: in main chunk" in caught.value.traceback
     used, peak, limit = worker.memory
     # What the libraries take does not count, but is in all three numbers.
     assert 4 * 2**20 <= limit < 4.2 * 2**20

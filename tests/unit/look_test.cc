@@ -218,6 +218,11 @@ public:
     std::lock_guard<std::mutex> guard(mutex_);
     return texts_;
   }
+  std::vector<std::string> traces()
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return traces_;
+  }
   bool wait_for(size_t count)
   {
     auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -235,8 +240,10 @@ private:
     EXPECT_STREQ(record->worker, "seen");
     std::lock_guard<std::mutex> guard(self->mutex_);
     self->texts_.emplace_back(record->text, record->size);
+    self->traces_.emplace_back(bridge_error_traceback(record->error));
   }
   std::mutex mutex_;
+  std::vector<std::string> traces_;
   std::vector<std::string> texts_;
 };
 
@@ -250,7 +257,10 @@ TEST(Watchdog, TellsWhereAScriptRunsForTooLongAndAgainWhenItDoubles)
   ASSERT_TRUE(listener.wait_for(3));
   EXPECT_TRUE(contains(listener.texts()[0], "main chunk has run for"))
       << listener.texts()[0];
-  EXPECT_TRUE(contains(listener.texts()[0], "spin")) << listener.texts()[0];
+  EXPECT_TRUE(contains(listener.texts()[0], "at seen:1"))
+      << listener.texts()[0];
+  EXPECT_FALSE(contains(listener.texts()[0], "traceback"));
+  EXPECT_TRUE(contains(listener.traces()[0], "spin")) << listener.traces()[0];
   EXPECT_STATUS(bridge_worker_close(worker.get(), 500), BRIDGE_OK);
 }
 

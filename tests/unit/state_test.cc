@@ -1035,6 +1035,9 @@ TEST(Memory, IsLimited)
     EXPECT_STATUS(outcome.status, BRIDGE_ENOMEM);
     EXPECT_STATUS(bridge_error_status(outcome.error.get()), BRIDGE_ENOMEM);
     EXPECT_EQ(outcome.text(), "not enough memory");
+    EXPECT_NE(std::string(bridge_error_traceback(outcome.error.get()))
+                  .find("in main chunk"),
+              std::string::npos);
     EXPECT_EQ(returns(state.get(), "return 'usable'"), "'usable'") << source;
     bridge_message_release(arguments);
   }

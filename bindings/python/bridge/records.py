@@ -55,7 +55,8 @@ class Record(NamedTuple):
     """How many records of the worker were left out before this one, because there
     were too many."""
     error: Error | None
-    """More about a failure."""
+    """More about a failure; of what a watchdog says, whose ``status`` is ``"OK"``,
+    where the script is."""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Record:
@@ -83,6 +84,9 @@ class Record(NamedTuple):
         error = self.error
         frame = error.frames[0] if error is not None and error.frames else None
         text = self.text
+        failed = error is not None and error.status != "OK"
+        if error is not None and not failed:  # where it is: nothing went wrong
+            text += "\n" + error.traceback
         if self.suppressed:
             text += f" ({self.suppressed} more left out before)"
         made = logger.makeRecord(
@@ -92,7 +96,7 @@ class Record(NamedTuple):
             0 if frame is None else max(frame.line, 0),
             text,
             (),
-            None if error is None else (type(error), error, None),
+            (type(error), error, None) if failed else None,
             extra={
                 "worker": self.worker,
                 "worker_id": self.id,

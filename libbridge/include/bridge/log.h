@@ -102,7 +102,8 @@ BRIDGE_API bridge_status bridge_set_log_queue(bridge_queue *queue);
 BRIDGE_API bridge_status bridge_set_log_level(bridge_log_level least);
 
 /**
- * Log a text, as the worker whose script is running on this thread, if any.
+ * Log a text, as the worker whose script is running on this thread, if any; then of a
+ * long one the first 4,096 bytes.
  *
  * @param level  how much it matters
  * @param text   NULL only if @p size is 0

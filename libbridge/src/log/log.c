@@ -291,6 +291,36 @@ static void tell_text(bridge__log_source *source,
   tell(source, &record);
 }
 
+/* Bytes of a text that come from a worker's script. */
+enum {
+  TEXT_MAX = 4096
+};
+
+/* Not within a character of UTF-8. */
+static size_t cut(const char *text)
+{
+  size_t kept = TEXT_MAX;
+  while (kept > TEXT_MAX - 4 && ((unsigned char)text[kept] & 0xC0) == 0x80) {
+    kept--;
+  }
+  return kept;
+}
+
+/* The beginning, and how much more it was. */
+static void tell_beginning(bridge__log_source *source,
+                           bridge_log_level level,
+                           const char *text,
+                           size_t size,
+                           const bridge_error *error)
+{
+  char shown[TEXT_MAX + 48];
+  const size_t kept = cut(text);
+  memcpy(shown, text, kept);
+  int more = snprintf(shown + kept, sizeof shown - kept, "... (%zu more bytes)",
+                      size - kept);
+  tell_text(source, level, shown, kept + (size_t)more, error);
+}
+
 void bridge__log(bridge__log_source *source,
                  bridge_log_level level,
                  const char *text,
@@ -302,9 +332,11 @@ void bridge__log(bridge__log_source *source,
   }
   if (inside >= INSIDE_MAX || !allowed(source)) {
     count_missed(source, 1);
-    return;
+  } else if (source != NULL && size > TEXT_MAX) {
+    tell_beginning(source, level, text, size, error);
+  } else {
+    tell_text(source, level, text, size, error);
   }
-  tell_text(source, level, text, size, error);
 }
 
 /* This record has an allowance of its own. */

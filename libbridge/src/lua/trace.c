@@ -143,6 +143,19 @@ static void add_traceback(bridge_error *error,
   }
 }
 
+/* No finalizer of the script runs meanwhile. */
+static void add_traceback_quietly(bridge_error *error,
+                                  bridge_state *state,
+                                  lua_State *L)
+{
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  add_traceback(error, state, L);
+  if (collecting) {
+    lua_gc(L, LUA_GCRESTART);
+  }
+}
+
 /* ---- What ---- */
 
 static void add_value(bridge_error *error, bridge_state *state, lua_State *L)
@@ -172,7 +185,11 @@ bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code)
   }
   add_frames(error, L);
   if (code == LUA_ERRMEM) {
-    return error; /* and nothing that needs memory is asked of the state */
+    /* The text is none of the state's memory; nothing else is asked of it. */
+    if (state->tracebacks) {
+      add_traceback_quietly(error, state, L);
+    }
+    return error;
   }
   if (code != LUA_YIELD) {
     add_value(error, state, L);
@@ -184,19 +201,6 @@ bridge_error *bridge__state_error(bridge_state *state, lua_State *L, int code)
 }
 
 /* ---- Where a script is being stopped ---- */
-
-/* No finalizer of the script runs meanwhile. */
-static void add_traceback_quietly(bridge_error *error,
-                                  bridge_state *state,
-                                  lua_State *L)
-{
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
-  add_traceback(error, state, L);
-  if (collecting) {
-    lua_gc(L, LUA_GCRESTART);
-  }
-}
 
 bridge_error *bridge__state_where(bridge_state *state,
                                   lua_State *L,

@@ -229,17 +229,35 @@ static bool waits(bridge_worker *worker)
   return known && before >= 0 && worker->watched_cpu - before < WAITS_NS;
 }
 
+/* The first line of Lua in a call stack. */
+static void name_place(const bridge_error *where, char *out, size_t size)
+{
+  bridge_frame frame = {.line = -1};
+  const size_t count = bridge_error_frame_count(where);
+  for (size_t i = 0; i < count && frame.line < 0; i++) {
+    bridge_error_frame(where, i, &frame);
+  }
+  if (frame.line < 0) {
+    snprintf(out, size, "within C");
+  } else {
+    snprintf(out, size, "at %s:%d", frame.source, frame.line);
+  }
+}
+
+/* The text says where in short, the error has the call stack. */
 static void bark(bridge_worker *worker, const char *what, int64_t ran_ns)
 {
   bridge_error *where = NULL;
-  const char *place = "(within a C function that waits)";
+  char place[128] = "within a C function that waits";
   if (!waits(worker)) {
-    bridge_status status = bridge_worker_traceback(worker, LOOK_MS, &where);
-    place = status == BRIDGE_OK ? bridge_error_traceback(where)
-                                : "(within a C function that does not return)";
+    if (bridge_worker_traceback(worker, LOOK_MS, &where) == BRIDGE_OK) {
+      name_place(where, place, sizeof place);
+    } else {
+      snprintf(place, sizeof place, "within a C function that does not return");
+    }
   }
   bridge__log_format(&worker->log, BRIDGE_LOG_WARNING, where,
-                     "%s has run for %lld ms without a break\n%s", what,
+                     "%s has run for %lld ms without a break, %s", what,
                      (long long)(ran_ns / 1000000), place);
   bridge_error_release(where);
 }
