@@ -58,7 +58,7 @@ for name, misuse in pairs {
   wait = function() bridge.flag():wait "x" end,
   set_name = function() bridge.flag():set_name {} end,
 } do
-  check.raises("^misuse.lua:%d+: bad argument #1 to '" .. name .. "'", misuse)
+  check.raises("misuse%.lua:%d+: bad argument #1 to '" .. name .. "'", misuse)
 end
 
 local q = objects.Queue

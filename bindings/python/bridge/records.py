@@ -84,8 +84,10 @@ class Record(NamedTuple):
         error = self.error
         frame = error.frames[0] if error is not None and error.frames else None
         text = self.text
-        failed = error is not None and error.status != "OK"
-        if error is not None and not failed:  # where it is: nothing went wrong
+        failed = None
+        if error is not None and error.status != "OK":
+            failed = (type(error), error, None)
+        elif error is not None:  # where it is: nothing went wrong
             text += "\n" + error.traceback
         if self.suppressed:
             text += f" ({self.suppressed} more left out before)"
@@ -96,7 +98,7 @@ class Record(NamedTuple):
             0 if frame is None else max(frame.line, 0),
             text,
             (),
-            (type(error), error, None) if failed else None,
+            failed,
             extra={
                 "worker": self.worker,
                 "worker_id": self.id,
