@@ -1259,13 +1259,19 @@ public:
 class Chunks : public Scene
 {
 public:
-  Chunks() : path(testing::TempDir() + "chunk" + std::to_string(getpid()))
+  Chunks()
+      : name("chunk" + std::to_string(getpid())),
+        path(testing::TempDir() + name), class_path(path + ".lua")
   {
     std::ofstream(path) << "#!shell\nlocal a = ...\nreturn a, 'file'\n";
+    std::ofstream(class_path) << "return {__bridge_name = 'class',\n"
+                                 "  __bridge_unpack = function() return {} "
+                                 "end}\n";
   }
   ~Chunks() override
   {
     std::remove(path.c_str());
+    std::remove(class_path.c_str());
   }
 
   bridge_status play() override
@@ -1279,11 +1285,32 @@ public:
     options.file = nullptr;
     Held<bridge_message> function;
     TRY(make(function.out()));
-    return run(options, function.out());
+    TRY(run(options, function.out()));
+    return run_with_object(options);
   }
 
 private:
+  std::string name;
   std::string path;
+  std::string class_path;
+
+  /* Which the worker makes, with a class that it has to require. */
+  bridge_status run_with_object(bridge_worker_options options)
+  {
+    const std::string templates = testing::TempDir() + "?.lua";
+    bridge_state_options state;
+    bridge_state_options_init(&state);
+    state.path = templates.c_str();
+    options.state = &state;
+    options.source = "return ...";
+    Held<bridge_message> object;
+    TRY(bridge_message_create(object.out(), 0));
+    TRY(bridge_message_begin_object(object, BRIDGE_TYPE_OBJECT, 0));
+    TRY(bridge_message_write_string(object, "class", 5));
+    TRY(bridge_message_write_string(object, name.data(), name.size()));
+    TRY(bridge_message_end(object));
+    return run(options, object.out());
+  }
 
   bridge_status run(const bridge_worker_options &options,
                     bridge_message **arguments)
