@@ -224,6 +224,15 @@ TEST_F(WaitLimit, EndsWaitsOfRunsThatAreOnlyAsked)
       << text();
 }
 
+TEST_F(WaitLimit, IsWhyRunsThatAreOnlyAskedFail)
+{
+  make({kShort, 0}, BRIDGE_STOP_COOPERATIVE);
+  EXPECT_STATUS(run("error(select(2, require 'bridge'.flag():wait()))"),
+                BRIDGE_ETIMEDOUT);
+  make({60000, 0}, BRIDGE_STOP_COOPERATIVE);
+  EXPECT_STATUS(run("error 'before'"), BRIDGE_ESCRIPT);
+}
+
 TEST_F(WaitLimit, EndsWaitsWithinRunsThatAreOnlyAsked)
 {
   make({kShort, 0}, BRIDGE_STOP_COOPERATIVE);
@@ -332,9 +341,17 @@ TEST_F(WaitLimit, EndsRequestsThatAreOnlyAsked)
                                         {kShort, 0}, BRIDGE_STOP_COOPERATIVE);
     bridge_message *request = message("wait");
     bridge_message *answer = nullptr;
-    EXPECT_NE(
-        bridge_worker_call(worker.get(), &request, kLong, &answer, nullptr),
-        BRIDGE_ETIMEDOUT); /* the handler has ended by itself */
+    bridge_error *why = nullptr;
+    bridge_status status =
+        bridge_worker_call(worker.get(), &request, kLong, &answer, &why);
+    if (status != BRIDGE_OK) { /* it has raised that its wait ended */
+      EXPECT_STATUS(status, BRIDGE_ETIMEDOUT);
+      const std::string said = bridge_error_text(why, nullptr);
+      EXPECT_NE(said.find("the script ran for more than 30 ms"),
+                std::string::npos)
+          << said;
+    }
+    bridge_error_release(why);
     bridge_message_release(request);
     bridge_message_release(answer);
     EXPECT_EQ(ask(worker.get(), "fine", BRIDGE_OK, kLong), "'fine'");

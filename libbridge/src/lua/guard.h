@@ -170,6 +170,11 @@ bool bridge__guard_cancelled(const bridge__guard *guard);
 /* Why, if a leash is due: the text is untouched if none is.  BRIDGE_OK then. */
 bridge_status bridge__guard_reason(const bridge__guard *guard, char *text);
 
+/* At the cooperative level, where nothing is stopped: what a failure means that came
+   when the leash was due.  BRIDGE_OK if it was not, and at the other levels. */
+bridge_status bridge__guard_overdue(const bridge__guard *guard,
+                                    bridge__leash *leash);
+
 /* ---- From any thread, see above ---- */
 /* The number of the use of a leash that is under way; 0 if none is. */
 unsigned bridge__guard_use(const bridge__leash *leash);

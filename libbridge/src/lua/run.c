@@ -288,6 +288,11 @@ bridge_status bridge__state_failure_of(const bridge_state *state, int code)
   if (bridge__leash_told(&state->leash)) {
     return BRIDGE_ECANCELLED; /* and it took the grace to end by itself */
   }
+  bridge_status overdue = bridge__guard_overdue(
+      &state->guard, (bridge__leash *)(uintptr_t)&state->leash);
+  if (overdue != BRIDGE_OK) {
+    return overdue;
+  }
   return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;
 }
 

@@ -386,3 +386,12 @@ bridge_status bridge__guard_reason(const bridge__guard *guard, char *text)
       slice == NULL ? NULL : bridge__leash_find_due(slice->leash, NULL);
   return due == NULL ? BRIDGE_OK : bridge__leash_reason(due, text);
 }
+
+bridge_status bridge__guard_overdue(const bridge__guard *guard,
+                                    bridge__leash *leash)
+{
+  char text[BRIDGE__REASON];
+  const bridge__leash *due =
+      only_asked(guard) ? bridge__leash_find_due(leash, NULL) : NULL;
+  return due == NULL ? BRIDGE_OK : bridge__leash_reason(due, text);
+}

@@ -300,6 +300,6 @@ void bridge__worker_begin(bridge_worker *worker)
   if (status == BRIDGE_OK) {
     bridge__service_resume(worker, driver->main, driver->arguments);
   } else {
-    bridge__service_refuse_main(worker, status, job.error);
+    bridge__task_refuse_main(worker, status, job.error);
   }
 }

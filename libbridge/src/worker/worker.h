@@ -7,6 +7,7 @@
      drive.c    who runs it: its thread, or the host's steps
      task.c     its coroutines, and what they wait for
      service.c  answering requests
+     outcome.c  how these end
      inside.c   the Lua functions of "bridge.inside", which wait by yielding
      report.c   what it tells the logger
      registry.c all that live, and what can be seen of each
@@ -318,10 +319,6 @@ void bridge__task_free_all(bridge_worker *worker);
 void bridge__service_resume(bridge_worker *worker,
                             bridge__task *task,
                             int arguments);
-/* The main task cannot begin.  Takes the error. */
-void bridge__service_refuse_main(bridge_worker *worker,
-                                 bridge_status status,
-                                 bridge_error *error);
 /* Handle a message of the inbox, whose room it still has.  Takes it. */
 void bridge__service_receive(bridge_worker *worker, bridge_message *message);
 /* Begin a request that came before bridge.serve; false if there is none. */
@@ -333,6 +330,16 @@ void bridge__service_refuse_all(bridge_worker *worker,
                                 bridge_error *error);
 /* Let bridge.serve return if it was asked to stop and all is answered. */
 void bridge__service_check_end(bridge_worker *worker);
+
+/* ---- outcome.c ---- */
+/* What lua_resume left of it, which neither waits nor goes on.  Takes the task. */
+void bridge__task_end(bridge_worker *worker,
+                      bridge__task *task,
+                      const bridge__resumed *resumed);
+/* The main task cannot begin.  Takes the error. */
+void bridge__task_refuse_main(bridge_worker *worker,
+                              bridge_status status,
+                              bridge_error *error);
 
 /* ---- withdraw.c ---- */
 /* Around everything that runs for a task: what it is to run on. */
