@@ -26,10 +26,13 @@ const char *const bridge__face_phases[] = {"running", "serving", "stopping",
 void bridge__face_is_mine(lua_State *L, int level)
 {
   lua_Debug call;
-  if (lua_getstack(L, level, &call) && lua_getinfo(L, "S", &call)) {
+  /* Only once: a script may call this, too. */
+  if (lua_getfield(L, LUA_REGISTRYINDEX, MINE) == LUA_TNIL &&
+      lua_getstack(L, level, &call) && lua_getinfo(L, "S", &call)) {
     lua_pushstring(L, call.source);
     lua_setfield(L, LUA_REGISTRYINDEX, MINE);
   }
+  lua_pop(L, 1);
 }
 
 /* The level of the function that the script called: that of C, or one of init.lua
@@ -46,6 +49,11 @@ static int called_level(lua_State *L)
   }
   lua_pop(L, 1);
   return level;
+}
+
+void bridge__face_where(lua_State *L)
+{
+  luaL_where(L, called_level(L) + 1);
 }
 
 void bridge__face_wrong(lua_State *L, int index, const char *text)
@@ -77,6 +85,12 @@ static bool expected(lua_State *L, int index, const char *what)
       lua_pushfstring(L, "%s expected, got %s", what, luaL_typename(L, index));
   bridge__face_wrong(L, index, text);
   return false;
+}
+
+bool bridge__face_no_more(lua_State *L, int most)
+{
+  /* What is missing is told by the check of its type. */
+  return lua_gettop(L) <= most || expected(L, most + 1, "no argument");
 }
 
 bool bridge__face_seconds(lua_State *L, int index, int *out)

@@ -58,8 +58,12 @@ bool bridge__face_message(lua_State *L, int index, bridge_message ***out);
 /* What stands at this level of the stack is init.lua, whose callers are meant when
    an argument is wrong. */
 void bridge__face_is_mine(lua_State *L, int level);
+/* Push the place of such a caller, as luaL_where does. */
+void bridge__face_where(lua_State *L);
 /* Push the error of an argument. */
 void bridge__face_wrong(lua_State *L, int index, const char *text);
+/* Whether there are no more arguments than that. */
+bool bridge__face_no_more(lua_State *L, int most);
 /* Seconds to milliseconds, rounded up; nil waits for ever. */
 bool bridge__face_seconds(lua_State *L, int index, int *out);
 bool bridge__face_integer(lua_State *L,
@@ -107,6 +111,8 @@ void bridge__face_errors(lua_State *L);
 /* The values from a stack index on.  What cannot cross is misuse, and raised with
    the path to it. */
 bridge_message *bridge__face_pack(lua_State *L, int first);
+/* The same of a request: the handler's name, which is no argument, and those. */
+bridge_message *bridge__face_pack_request(lua_State *L, int first);
 /* Push the values, or one table of them with `n` if `packed`.  On failure one
    string is pushed in their place.  Never raises. */
 bridge_status bridge__face_unpack(lua_State *L,

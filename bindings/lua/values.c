@@ -10,7 +10,7 @@
 
 /* The values from a stack index on.  What cannot cross is misuse, and raised with
    the path to it. */
-bridge_message *bridge__face_pack(lua_State *L, int first)
+static bridge_message *pack(lua_State *L, int first, const char *noun)
 {
   int top = lua_gettop(L);
   bridge_message *message = NULL;
@@ -19,16 +19,26 @@ bridge_message *bridge__face_pack(lua_State *L, int first)
     luaL_error(L, "%s", bridge_status_text(status));
     return NULL;
   }
-  status = bridge__pack(L, first, top - first + 1, message);
+  status = bridge__pack_as(L, first, top - first + 1, message, noun);
   if (status != BRIDGE_OK) {
     bridge_message_release(message);
-    luaL_where(L, 1);
+    bridge__face_where(L);
     lua_insert(L, -2);
     lua_concat(L, 2);
     lua_error(L);
     return NULL;
   }
   return message;
+}
+
+bridge_message *bridge__face_pack(lua_State *L, int first)
+{
+  return pack(L, first, "argument");
+}
+
+bridge_message *bridge__face_pack_request(lua_State *L, int first)
+{
+  return pack(L, first, bridge__argument_of_request);
 }
 
 /* The text is on top of the stack. */
@@ -233,7 +243,7 @@ static bridge_message *request(lua_State *L, int first)
   if (!bridge__face_bytes(L, first, false, &name, &size)) {
     lua_error(L);
   }
-  return bridge__face_pack(L, first);
+  return bridge__face_pack_request(L, first);
 }
 
 static int call(lua_State *L, int first, int timeout_ms)
@@ -302,7 +312,8 @@ static int worker_request(lua_State *L)
 }
 
 /* queue:pop_answer([timeout]): session, true, values...; or session, false,
-   text, code, error; or nil, text, code. */
+   text, code, error, also of what cannot be read here, which stays; or nil, text,
+   code. */
 static int queue_pop_answer(lua_State *L)
 {
   bridge_queue *queue = bridge__face_self(L, BRIDGE_HANDLE_QUEUE);
@@ -331,7 +342,15 @@ static int queue_pop_answer(lua_State *L)
     status = bridge__face_received(
         L, (bridge__face_inlet){BRIDGE_HANDLE_QUEUE, queue}, message, false,
         &count);
-    return status == BRIDGE_OK ? count + 2 : bridge__face_explained(L, status);
+    if (status == BRIDGE_OK) {
+      return count + 2;
+    }
+    /* It stays: session, false, text, code. */
+    lua_pushboolean(L, 0);
+    lua_replace(L, -3);
+    count = bridge__face_explained(L, status);
+    lua_remove(L, -count);
+    return count + 1;
   }
   /* The error outlives the message: it is shared, not changed. */
   bridge_error *kept = bridge_error_retain((bridge_error *)(uintptr_t)error);

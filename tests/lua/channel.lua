@@ -445,7 +445,7 @@ check.raises("belongs to 'at'", function()
 end)
 check.raises("0.0001", function() bridge.timer(c, { every = 0 }) end)
 check.raises("options expected", function() bridge.timer(c) end)
-check.raises("bridge.Queue expected", function() bridge.timer(7, { after = 1 }) end)
+check.raises("a bridge.Queue or a bridge.Channel expected", function() bridge.timer(7, { after = 1 }) end)
 check.raises("one of", function() bridge.now "moon" end)
 check.failed("ECYCLE", bridge.timer(c, { after = 1 }, c))
 

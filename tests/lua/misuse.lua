@@ -215,6 +215,51 @@ end
 check.row(table.pack(core.shift(math.maxinteger, "x", 1)), "x", math.mininteger)
 check.row(table.pack(core.shift(math.mininteger, -1)), math.maxinteger)
 
+-- Misuse is told of the line that does it, and by the name that stands there.
+do
+  local w = bridge.worker "return require 'bridge'.serve {}"
+  local c = bridge.counter()
+  local function misuse(text, f, ...)
+    check.raises("misuse%.lua:%d+: " .. text, f, ...)
+  end
+  misuse("bad argument #1 to 'counter' %(a whole number", function() bridge.counter "x" end)
+  misuse("bad argument #1 to 'flag' %(true or false", function() bridge.flag(3) end)
+  misuse("bad argument #1 to 'set_limit'", function() bridge.channel():set_limit(-1) end)
+  misuse("bad argument #1 to 'select' %(item 1 is", function() bridge.select { 1 } end)
+  misuse("bad argument #1 to 'select' %(a queue", function() bridge.select {} end)
+  misuse("bad argument #2 to 'select'", function() bridge.select({ q }, "x") end)
+  misuse("bad argument #1 to 'close' %(seconds", function() w:close "x" end)
+  misuse("bad argument #1 to 'step'", function() w:step "x" end)
+  misuse("bad argument #1 to 'wait'", function() bridge.waker():wait "x" end)
+  misuse("bad argument #1 to 'wait'", function() bridge.flag():wait "x" end)
+  misuse("bad argument #1 to 'wait' %(one of", function() c:wait("=", 1) end)
+  misuse("bad argument #1 to 'stop' %(no argument expected", function() w:stop(1) end)
+  misuse("bad argument #1 to 'stop' %(bridge.Worker expected, got no value",
+         function() w.stop() end)
+  misuse("bad argument #1 to 'set' %(a whole number", function() c:set() end)
+  misuse("bad argument #2 to 'set' %(no argument", function() c:set(1, 2) end)
+  misuse("bridge.timer: a bridge.Queue or a bridge.Channel",
+         function() bridge.timer(w, { after = 1 }) end)
+  misuse("bridge.queue: option 'items'.*more than 4194303",
+         function() bridge.queue { items = 1 << 22 } end)
+  misuse("bridge.queue: option 'bytes'.*more than",
+         function() bridge.queue { bytes = (1 << 39) + 1 } end)
+  misuse("bridge.worker: option 'inbox_items'.*more than",
+         function() bridge.worker { "return 1", inbox_items = 1 << 22 } end)
+  misuse("argument 1: a userdata cannot cross", function() q:push(io.stdout) end)
+  w:close()
+end
+
+-- What the system, or a limit, refuses says which option it was.
+do
+  local _, text, code = bridge.worker { "return 1", stack_size = 1 << 62 }
+  check.equal(code, "ESYSTEM")
+  check.truthy(text:find("stack_size", 1, true))
+  _, text, code = bridge.worker { "return 1", memory_limit = 1 }
+  check.equal(code, "ENOMEM")
+  check.truthy(text:find("memory_limit", 1, true))
+end
+
 -- Too many arguments, and the core by itself.
 check.raises("expected", q.close, q, 1)
 check.raises("", core.Queue)

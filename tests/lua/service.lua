@@ -54,9 +54,9 @@ _, text, _, err = s:call "where"
 check.truthy(text:find(":%d+: here$"))
 check.truthy(#err.frames >= 1)
 check.failed("ETYPE", s:call "file")
-check.raises("argument 3.f: a userdata", s.call, s, "echo", 1, { f = io.stdout })
-check.raises("argument 2: a userdata", s.send, s, "echo", io.stdout)
-check.raises("argument 2: a userdata", s.request, s, bridge.queue(), 1, "echo",
+check.raises("argument 2.f: a userdata", s.call, s, "echo", 1, { f = io.stdout })
+check.raises("argument 1: a userdata", s.send, s, "echo", io.stdout)
+check.raises("argument 1: a userdata", s.request, s, bridge.queue(), 1, "echo",
              io.stdout)
 check.failed("ETIMEDOUT", s:call_timeout(0.01, "hold"))
 check.row(table.pack(s:call("wait", 0.001)), "slept")
@@ -80,6 +80,34 @@ check.failed("EEMPTY", answers:pop_answer(0))
 answers:push("no answer")
 check.failed("ETYPE", answers:pop_answer(0))
 check.row(table.pack(answers:pop(0)), "no answer") -- it stayed
+
+-- Results that cannot be read here tell which request they answer, and stay.
+do
+  local w = bridge.worker [[
+    local bridge = require "bridge"
+    local Class = {}
+    bridge.register("only.there", Class)
+    return bridge.serve { make = function() return setmetatable({}, Class) end,
+                          take = function() end }
+  ]]
+  check.equal(w:request(answers, 42, "make"), true)
+  for _ = 1, 2 do
+    local number, good, text, code = answers:pop_answer(30)
+    check.equal(number, 42)
+    check.equal(good, false)
+    check.truthy(text:find("'only.there'", 1, true))
+    check.equal(code, "ETYPE")
+  end
+  check.equal(answers:discard(), true)
+  check.failed("EEMPTY", answers:pop_answer(0))
+  -- And what a handler cannot read is counted without its name.
+  local Mine = {}
+  bridge.register("only.here", Mine)
+  local _, text, code = w:call("take", 1, setmetatable({}, Mine))
+  check.equal(code, "ETYPE")
+  check.truthy(text:find("^argument 2: "))
+  w:close()
+end
 
 -- Nobody hears of what was sent.
 check.equal(s:send("count", 5), true)

@@ -506,3 +506,29 @@ def test_a_full_inbox_drops_what_has_waited_longest():
         assert worker.call("echo", "last", timeout=LONG) == "last"
     with pytest.raises(bridge.InvalidError):
         bridge.Worker("return 1", inbox_full="explode")
+
+
+def test_wrong_numbers_are_told_by_their_names():
+    counter = bridge.Counter(1)
+    calls = {
+        "value": (bridge.Counter, counter.set, lambda v: counter.wait(">=", v)),
+        "change": (counter.add,),
+        "expected": (lambda v: counter.exchange(v, 1),),
+    }
+    for name, functions in calls.items():
+        for function in functions:
+            for wrong in ("x", 1.5, None):
+                with pytest.raises(TypeError, match=f"^{name} is a whole number, not"):
+                    function(wrong)
+            with pytest.raises(bridge.RangeError, match=f"^{name} is a number of 64"):
+                function(2**63)
+    counter.set(2**63 - 1)
+    with pytest.raises(bridge.RangeError):
+        counter.add()
+    for options in ({"after": -1}, {"at": -1}, {"every": -1}):
+        with pytest.raises(bridge.InvalidError, match=f"^{next(iter(options))} is"):
+            bridge.Timer(bridge.Queue(), **options)
+
+
+def test_a_channel_has_as_much_room_as_one_likes():
+    assert bridge.Channel(items=2**40).limit[0] == 2**40

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <poll.h>
 #include <string>
 #include <sys/wait.h>
@@ -1108,6 +1109,58 @@ TEST(Worker, WithdrawLeavesOtherRequestsAlone)
                 BRIDGE_EINVAL);
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
   EXPECT_STATUS(bridge_worker_withdraw(worker.get(), answers, 3), BRIDGE_EDEAD);
+}
+
+TEST(Worker, WrongOptionsSayWhichAndWhy)
+{
+  const struct {
+    bridge_status status;
+    const char *text;
+    std::function<void(Options &)> set;
+  } wrong[] = {
+      {BRIDGE_EVERSION, "version: ", [](Options &o) { o.worker.version = 0; }},
+      {BRIDGE_EVERSION, "version", [](Options &o) { o.state.version = 0; }},
+      {BRIDGE_EINVAL, "drive: ",
+       [](Options &o) { o.worker.drive = static_cast<bridge_drive>(9); }},
+      {BRIDGE_EINVAL, "priority: ",
+       [](Options &o) {
+         o.worker.priority = static_cast<bridge_priority>(77);
+       }},
+      {BRIDGE_EINVAL, "waker_kind: ",
+       [](Options &o) { o.worker.waker_kind = BRIDGE_WAKER_CALLBACK; }},
+      {BRIDGE_EINVAL, "inbox_full: ",
+       [](Options &o) {
+         o.worker.inbox_full = static_cast<bridge_queue_policy>(-1);
+       }},
+      {BRIDGE_EINVAL,
+       "inbox_items: ", [](Options &o) { o.worker.inbox_items = SIZE_MAX; }},
+      {BRIDGE_EINVAL,
+       "inbox_bytes: ", [](Options &o) { o.worker.inbox_bytes = SIZE_MAX; }},
+      {BRIDGE_EINVAL,
+       "life: ", [](Options &o) { o.worker.life.timeout_ms = -7; }},
+      {BRIDGE_EINVAL,
+       "request: ", [](Options &o) { o.worker.request.cpu_ms = -7; }},
+      {BRIDGE_EINVAL, "depth_limit",
+       [](Options &o) { o.state.depth_limit = 5000; }},
+      {BRIDGE_ENOMEM,
+       "memory_limit: ", [](Options &o) { o.state.memory_limit = 1; }},
+      {BRIDGE_ESYSTEM, "stack_size",
+       [](Options &o) { o.worker.stack_size = SIZE_MAX / 2; }},
+  };
+  for (const auto &each : wrong) {
+    Options options("return 1");
+    each.set(options);
+    bridge_worker *worker = nullptr;
+    bridge_error *error = nullptr;
+    EXPECT_STATUS(
+        bridge_worker_create(&worker, &options.worker, nullptr, &error),
+        each.status)
+        << each.text;
+    std::string text =
+        error == nullptr ? "" : bridge_error_text(error, nullptr);
+    EXPECT_NE(text.find(each.text), std::string::npos) << text;
+    bridge_error_release(error);
+  }
 }
 
 TEST(Worker, NotifyTellsOfTheEndOnce)

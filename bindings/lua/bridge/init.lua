@@ -148,6 +148,17 @@ function rules.size(value)
   return whole_from(1, value)
 end
 
+-- Of a queue, or an inbox.
+function rules.items(value)
+  return whole_from(1, value) or value > core.QUEUE_ITEMS_MAX and
+    value .. " is more than " .. core.QUEUE_ITEMS_MAX or nil
+end
+
+function rules.queued_bytes(value)
+  return whole_from(1, value) or value > 1 << 39 and
+    value .. " is more than " .. (1 << 39) or nil
+end
+
 function rules.seconds(value)
   if type_of(value) ~= "number" or value ~= value then
     return "seconds expected"
@@ -248,7 +259,7 @@ function rules.chunk(value)
 end
 
 local queue_options = {
-  items = "size", bytes = "size", full = "full", timeout = "seconds",
+  items = "items", bytes = "queued_bytes", full = "full", timeout = "seconds",
   waker = "queue_waker", name = "text",
 }
 
@@ -268,7 +279,7 @@ local worker_options = {
   memory_limit = "count", binary_chunks = "boolean", tracebacks = "boolean",
   depth_limit = "count", value_limit = "count", message_limit = "count",
   stack_size = "size", drive = "drive", waker = "waker",
-  inbox_items = "size", inbox_bytes = "size", inbox_full = "full",
+  inbox_items = "items", inbox_bytes = "queued_bytes", inbox_full = "full",
   log = "queue", priority = "priority", affinity = "processors",
   stop = "level", sandbox = "boolean", timeout = "limit", cpu = "limit",
   call_timeout = "limit", call_cpu = "limit",
@@ -626,7 +637,8 @@ end
 -- queue:peek(): the values of the oldest message, which stays; or nil, message,
 --   code.  peek_packed() gives one table.
 -- queue:pop_answer([timeout]): number, true, results...; or number, false, message,
---   code, error, if the request failed; or nil, message, code.
+--   code, error, if the request failed, or number, false, message, code, if its results
+--   cannot be read here: those stay, until queue:discard(); or nil, message, code.
 -- queue:close(), closed(), bytes(), dropped(), waker(); #queue.
 --
 -- Within a worker these block the whole worker.
@@ -852,6 +864,11 @@ end
 -- first comes after one period.  It may have a `name`, for bridge.objects.  Returns
 -- the timer; or nil, message, code.
 function bridge.timer(target, options, ...)
+  local found = type_of(target)
+  if found ~= "bridge.Queue" and found ~= "bridge.Channel" then
+    raise(2, "bridge.timer: a bridge.Queue or a bridge.Channel expected, got " ..
+             found)
+  end
   if type_of(options) ~= "table" then
     raise(2, "bridge.timer: options expected, got " .. type_of(options))
   end

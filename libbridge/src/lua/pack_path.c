@@ -118,10 +118,13 @@ static const char *reason_of(bridge__packer *p, bridge_status status)
   }
 }
 
+const char bridge__argument_of_request[] = "argument";
+
 void bridge__pack_push_failure(bridge__packer *p, int top)
 {
   bridge__path path;
-  bridge__path_begin(&path, p->noun, (size_t)p->done + 1);
+  const bool named = p->noun == bridge__argument_of_request && p->done > 0;
+  bridge__path_begin(&path, p->noun, (size_t)p->done + (named ? 0 : 1));
   describe(p, &path);
   bridge__path_end(&path, reason_of(p, p->status));
   lua_settop(p->L, top);

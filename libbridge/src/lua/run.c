@@ -213,7 +213,9 @@ static int unpack_protected(lua_State *L)
   if (has_handles(job->message)) {
     open_bridge(L);
   }
-  job->status = bridge__unpack(L, job->message, &job->count);
+  job->status = job->message->envelope.kind == BRIDGE__REQUEST
+                    ? bridge__unpack_request(L, job->message, &job->count)
+                    : bridge__unpack(L, job->message, &job->count);
   return job->status == BRIDGE_OK ? job->count : 1;
 }
 

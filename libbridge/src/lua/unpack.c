@@ -403,7 +403,8 @@ static bridge_status step(bridge__unpacker *u)
 static bridge_status fail(bridge__unpacker *u, bridge_status status)
 {
   bridge__path path;
-  bridge__path_begin(&path, "argument", u->argument == 0 ? 1 : u->argument);
+  const size_t number = u->argument - (u->named && u->argument > 0 ? 1 : 0);
+  bridge__path_begin(&path, "argument", number == 0 ? 1 : number);
   bridge__unpack_describe(u, &path);
   bridge__path_end(&path,
                    u->reason == NULL ? bridge_status_text(status) : u->reason);
@@ -453,12 +454,14 @@ static bridge_status check_size(bridge__unpacker *u)
                      l.bytes);
 }
 
-bridge_status bridge__unpack(lua_State *L,
-                             const bridge_message *message,
-                             int *count)
+static bridge_status unpack(lua_State *L,
+                            const bridge_message *message,
+                            bool named,
+                            int *count)
 {
   *count = 0;
   bridge__unpacker u;
+  u.named = named;
   u.L = L;
   u.message = message;
   u.base = lua_gettop(L);
@@ -483,4 +486,18 @@ bridge_status bridge__unpack(lua_State *L,
   }
   *count = lua_gettop(L) - u.base;
   return BRIDGE_OK;
+}
+
+bridge_status bridge__unpack(lua_State *L,
+                             const bridge_message *message,
+                             int *count)
+{
+  return unpack(L, message, false, count);
+}
+
+bridge_status bridge__unpack_request(lua_State *L,
+                                     const bridge_message *message,
+                                     int *count)
+{
+  return unpack(L, message, true, count);
 }

@@ -39,6 +39,7 @@ typedef struct bridge__unpacker {
   bridge_reader reader;
   int base;    /* helpers are above it */
   int helpers; /* how many, or 0 */
+  bool named;  /* the first value is no argument */
   bool again;  /* helpers are needed */
   bridge__level few[BRIDGE__LEVELS_FEW];
   bridge__level *levels;

@@ -76,11 +76,18 @@ bridge_status bridge__pack_as(lua_State *L,
                               bridge_message *message,
                               const char *noun);
 
+/* The same for a request, whose first value is no argument but the handler's name. */
+extern const char bridge__argument_of_request[];
+
 /* Push all values of the message.  On failure one string is pushed in their
    place.  May raise an error for lack of memory: call it protected, while
    somebody else owns the message. */
 bridge_status bridge__unpack(lua_State *L,
                              const bridge_message *message,
                              int *count);
+/* The same for a request. */
+bridge_status bridge__unpack_request(lua_State *L,
+                                     const bridge_message *message,
+                                     int *count);
 
 #endif

@@ -156,7 +156,8 @@ static bridge_message *check_request(lua_State *L, int first)
     luaL_error(L, "%s", bridge_status_text(status));
   }
   int count = lua_gettop(L) - first + 1;
-  if (bridge__pack(L, first, count, request) != BRIDGE_OK) {
+  if (bridge__pack_as(L, first, count, request, bridge__argument_of_request) !=
+      BRIDGE_OK) {
     bridge_message_release(request);
     luaL_where(L, 1);
     lua_insert(L, -2); /* before the text that says which value cannot cross */

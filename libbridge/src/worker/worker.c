@@ -129,6 +129,11 @@ static bridge_status make_state(bridge_worker *worker,
     status = bridge__worker_load(worker, options, arguments, error);
   }
   bridge__hold_leave(&worker->state->hold);
+  if (status == BRIDGE_ENOMEM && *error == NULL && state.memory_limit > 0) {
+    *error = bridge__error_format(
+        status, "memory_limit: %zu bytes have no room for the chunk",
+        state.memory_limit);
+  }
   return status;
 }
 
@@ -152,20 +157,29 @@ static bridge_status make_locks(bridge_worker *worker)
   return status;
 }
 
+/* Why there is no thread, as far as anybody knows. */
 static bridge_error *refused(const bridge_worker_options *options,
                              bridge_status status)
 {
+  int code = errno;
   bool particular =
       options->priority != BRIDGE_PRIORITY_NORMAL || options->affinity != 0;
-  if (!particular ||
-      (status != BRIDGE_ESYSTEM && status != BRIDGE_EUNSUPPORTED)) {
-    return NULL;
+  const char *reason =
+      status == BRIDGE_ESYSTEM ? strerror(code) : bridge_status_text(status);
+  if (particular &&
+      (status == BRIDGE_ESYSTEM || status == BRIDGE_EUNSUPPORTED)) {
+    return bridge__error_format(status,
+                                "the system refuses the priority %d, or the "
+                                "processors %#llx: %s",
+                                (int)options->priority,
+                                (unsigned long long)options->affinity, reason);
   }
-  int code = errno;
-  return bridge__error_format(
-      status, "the system refuses the priority %d, or the processors %#llx: %s",
-      (int)options->priority, (unsigned long long)options->affinity,
-      status == BRIDGE_ESYSTEM ? strerror(code) : bridge_status_text(status));
+  if (options->stack_size > 0) {
+    return bridge__error_format(
+        status, "no thread with a stack of %zu bytes (stack_size): %s",
+        options->stack_size, reason);
+  }
+  return bridge__error_format(status, "no thread: %s", reason);
 }
 
 static bridge_status start_thread(bridge_worker *worker,
@@ -187,49 +201,6 @@ static bridge_status start_thread(bridge_worker *worker,
     bridge_worker_release(worker);
   }
   return status;
-}
-
-/* What people should know of options that make no worker, or NULL. */
-static const char *wrong_in(const bridge_worker_options *options)
-{
-  if (options->drive != BRIDGE_DRIVE_THREAD &&
-      options->drive != BRIDGE_DRIVE_HOST) {
-    return "drive: no such kind";
-  }
-  if (options->source != NULL && options->file != NULL) {
-    return "two chunks: a source and a file";
-  }
-  if (options->drive == BRIDGE_DRIVE_HOST &&
-      (options->priority != BRIDGE_PRIORITY_NORMAL || options->affinity != 0)) {
-    return "priority and affinity are for a thread of its own";
-  }
-  if (options->inbox_full < BRIDGE_QUEUE_BLOCK ||
-      options->inbox_full > BRIDGE_QUEUE_DROP_OLDEST) {
-    return "inbox_full: no such policy";
-  }
-  if (!bridge__limits_valid(&options->life)) {
-    return "life: milliseconds from 0 on expected";
-  }
-  return bridge__limits_valid(&options->request)
-             ? NULL
-             : "request: milliseconds from 0 on expected";
-}
-
-static bridge_status check_options(const bridge_worker_options *options,
-                                   bridge_error **error)
-{
-  if (options == NULL) {
-    return BRIDGE_EINVAL;
-  }
-  if (options->version != BRIDGE_WORKER_OPTIONS_VERSION) {
-    return BRIDGE_EVERSION;
-  }
-  const char *wrong = wrong_in(options);
-  if (wrong == NULL) {
-    return BRIDGE_OK;
-  }
-  *error = bridge__error_format(BRIDGE_EINVAL, "%s", wrong);
-  return BRIDGE_EINVAL;
 }
 
 static bridge_status make_parts(bridge_worker *worker,
@@ -302,7 +273,7 @@ bridge_status bridge_worker_create(bridge_worker **out,
   if (error != NULL) {
     *error = NULL;
   }
-  bridge_status status = check_options(options, &failure);
+  bridge_status status = bridge__worker_check(options, &failure);
   bridge_message *values = arguments == NULL ? NULL : *arguments;
   if (out == NULL || (values != NULL && !bridge__message_finished(values))) {
     status = BRIDGE_EINVAL;

@@ -1,6 +1,7 @@
 /* The body of a worker, shared by the files of this folder:
 
      worker.c   how it is made, and what can be seen of it
+     options.c  what it can be made of
      close.c    how it ends: stop, cancel, join, close
      chunk.c    what it runs: text, file or function, with arguments
      call.c     asking it, from outside: requests and their answers
@@ -246,6 +247,11 @@ void bridge__reply_failure(bridge__reply **reply,
                            bridge_error *error);
 /* An inbox has no room (queue/queue.h). */
 bool bridge__request_dropped(void *user, bridge_message *message);
+
+/* ---- options.c ---- */
+/* BRIDGE_OK; or why not, and an error that says more, if there is memory for it. */
+bridge_status bridge__worker_check(const bridge_worker_options *options,
+                                   bridge_error **error);
 
 /* ---- chunk.c ---- */
 /* Make the main task: chunk and arguments on a coroutine of its own.  Arguments that
