@@ -95,16 +95,6 @@ int bridge__py_left(int64_t deadline);
 PyObject *bridge__py_none_or_raise(bridge_status status, bool interrupted);
 
 /* What the methods of the classes do; see python.swg. */
-PyObject *bridge__py_queue_push(bridge_queue *queue,
-                                PyObject *values,
-                                PyObject *timeout);
-PyObject *bridge__py_queue_push_policy(bridge_queue *queue, PyObject *values);
-PyObject *bridge__py_queue_pop(bridge_queue *queue, PyObject *timeout);
-PyObject *bridge__py_queue_pop_or(bridge_queue *queue, PyObject *empty);
-PyObject *bridge__py_queue_discard(bridge_queue *queue);
-PyObject *bridge__py_queue_pop_batch(bridge_queue *queue,
-                                     PyObject *limit,
-                                     PyObject *timeout);
 PyObject *bridge__py_waker_wait(bridge_waker *waker, PyObject *timeout);
 PyObject *bridge__py_worker_join(bridge_worker *worker, PyObject *timeout);
 PyObject *bridge__py_worker_call(bridge_worker *worker,
@@ -154,25 +144,48 @@ PyObject *bridge__py_find_object(PyObject *key, int wanted);
 PyObject *bridge__py_object_look(PyObject *face);
 PyObject *bridge__py_object_set_name(PyObject *face, PyObject *name);
 
-PyObject *bridge__py_queue_peek(bridge_queue *queue);
+/* ---- exchange.c: queues and channels --------------------------------------- */
 
-/* ---- channel.c, sync.c: channels, select, counters, flags, mutexes, timers -- */
+/* A queue or a channel. */
+typedef struct bridge__py_line {
+  bridge_handle_kind kind;
+  void *handle;
+} bridge__py_line;
 
-PyObject *bridge__py_channel_send(bridge_channel *channel,
-                                  PyObject *values,
-                                  PyObject *timeout);
-PyObject *bridge__py_channel_send_policy(bridge_channel *channel,
-                                         PyObject *values);
-PyObject *bridge__py_channel_receive(bridge_channel *channel,
-                                     PyObject *timeout);
-PyObject *bridge__py_channel_receive_batch(bridge_channel *channel,
-                                           PyObject *limit,
-                                           PyObject *timeout);
+PyObject *bridge__py_send(bridge__py_line line,
+                          PyObject *values,
+                          PyObject *timeout);
+/* As long as it was made to wait, of which these are the milliseconds. */
+PyObject *bridge__py_send_by_policy(bridge__py_line line, PyObject *values);
+int bridge__py_patience(bridge__py_line line);
+PyObject *bridge__py_receive(bridge__py_line line, PyObject *timeout);
 /* Never waits; gives `empty` where there is nothing. */
-PyObject *bridge__py_channel_receive_or(bridge_channel *channel,
-                                        PyObject *empty);
-PyObject *bridge__py_channel_peek(bridge_channel *channel);
-PyObject *bridge__py_channel_discard(bridge_channel *channel);
+PyObject *bridge__py_receive_or(bridge__py_line line, PyObject *empty);
+PyObject *bridge__py_receive_batch(bridge__py_line line,
+                                   PyObject *limit,
+                                   PyObject *timeout);
+PyObject *bridge__py_peek(bridge__py_line line);
+PyObject *bridge__py_discard(bridge__py_line line);
+
+/* What was received, and cannot be given to the caller, is the oldest again.  Takes
+   the message, or NULL; the exception that says why stays set. */
+void bridge__py_put_back(bridge__py_line line, bridge_message *message);
+
+/* A wait is done in slices; who is woken in one, or between two, is woken. */
+typedef struct bridge__py_wakes {
+  uint64_t before; /* as the wait began */
+  bool woken;
+} bridge__py_wakes;
+
+/* The status of a slice of so many milliseconds; ECANCELLED ends the wait. */
+bridge_status bridge__py_heed_wakes(bridge__py_wakes *self,
+                                    bridge_status status,
+                                    uint64_t wakes,
+                                    int timeout_ms);
+void bridge__py_raise_receiving(bridge_status status, bool woken);
+
+/* ---- select.c, sync.c: select, counters, flags, mutexes, timers -------------- */
+
 /* A place in the sequence, and the value. */
 PyObject *bridge__py_select(PyObject *sources, PyObject *timeout);
 

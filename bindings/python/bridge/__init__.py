@@ -51,8 +51,8 @@ Where Lua is to run on a thread of Python, like a library, make a `State`:
 
 Time-outs are seconds, and None waits for ever, 0 asks.  A negative one, which in C
 waits for ever, raises `InvalidError`.  Every wait of Python ends on Ctrl-C, and so
-does what a `State` runs for the main thread.  No native thread ever calls into
-Python.
+does what a `State` runs for the main thread; handlers of other signals run when the
+call of the `State` is over.  No native thread ever calls into Python.
 """
 
 import os as _os
@@ -89,9 +89,10 @@ from .errors import (
     Unsupported,
     WorkerDied,
 )
+from .line import POLICY, Policy
 from .listed import ObjectInfo, ObjectKind, find_object, objects
 from .object import Object
-from .queue import POLICY, Policy, Queue
+from .queue import Queue
 from .records import LogLevel, Record, log, set_log_level, set_logger
 from .state import LuaFunction, Memory, State
 from .sync import Counter, Flag, Mutex, Relation

@@ -8,17 +8,17 @@ from typing import Any, Literal
 from . import core as _core
 from .errors import Busy, Closed, InvalidError, Unsupported
 from .handles import register
-from .listed import Listed
-from .options import ITEMS_MAX, SIZE_MAX, choice, number, size
-from .queue import (
-    _NOTHING,
-    _POLICIES,
+from .line import (
+    NOTHING,
+    POLICIES,
     POLICY,
+    Line,
     Policy,
-    Queue,
-    _aio,
-    _milliseconds,
+    aio_module,
+    wait_milliseconds,
 )
+from .options import SIZE_MAX, choice, number, size
+from .queue import Queue
 from .waker import Waker
 
 __all__ = ["Channel", "End", "aselect", "select"]
@@ -31,7 +31,7 @@ _ENDS: dict[str, int] = {
 }
 
 
-class Channel(Listed[_core.Channel]):
+class Channel(Line[_core.Channel]):
     """Messages that any thread sends and any thread receives, each message by one
     of them, in Python, Lua or C.
 
@@ -74,10 +74,10 @@ class Channel(Listed[_core.Channel]):
             raise TypeError(f"a waker is a Waker, a kind, or None, not {waker!r}")
         try:
             core = _core.Channel(
-                number("items", items, ITEMS_MAX),
+                number("items", items, SIZE_MAX),
                 size("bytes", bytes, SIZE_MAX),
-                choice("full", full, _POLICIES),
-                _milliseconds(timeout),
+                choice("full", full, POLICIES),
+                wait_milliseconds(timeout),
                 None if own is None else own._core,
             )
         except Busy:
@@ -146,10 +146,10 @@ class Channel(Listed[_core.Channel]):
         Thread safety: any thread that runs a loop.
         """
         if timeout is None:
-            value = self._core.receive_or(_NOTHING)
-            if value is not _NOTHING:
+            value = self._core.receive_or(NOTHING)
+            if value is not NOTHING:
                 return value
-        return await _aio().receive(self, timeout)
+        return await aio_module().receive(self, timeout)
 
     async def asend(
         self,
@@ -164,7 +164,7 @@ class Channel(Listed[_core.Channel]):
         if timeout is POLICY:
             wait = self._core.patience()
             timeout = None if wait < 0 else wait / 1000
-        await _aio().send(self, values, timeout)
+        await aio_module().send(self, values, timeout)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Receive until the channel is closed and empty."""
@@ -176,27 +176,6 @@ class Channel(Listed[_core.Channel]):
             yield value
 
     # ---- The rest
-
-    def peek(self) -> Any:
-        """A copy of the oldest message, which stays.
-
-        Raises: `Empty`; `Closed` once it is closed and empty;
-        `NotShareableError`; `ForkedError`.
-
-        Thread safety: any thread.
-        """
-        return self._core.peek_values()
-
-    def discard(self) -> bool:
-        """Free the oldest message, also one that Python cannot have.
-
-        Returns: whether there was one; it does not wait.
-
-        Raises: `Closed` once it is closed and empty; `ForkedError`.
-
-        Thread safety: any thread.
-        """
-        return self._core.discard()
 
     def clear(self) -> int:
         """Free all messages.
@@ -230,7 +209,7 @@ class Channel(Listed[_core.Channel]):
         Thread safety: any thread.
         """
         self._core.set_limit(
-            number("items", items, ITEMS_MAX), size("bytes", bytes, SIZE_MAX)
+            number("items", items, SIZE_MAX), size("bytes", bytes, SIZE_MAX)
         )
 
     @property
@@ -255,24 +234,6 @@ class Channel(Listed[_core.Channel]):
         """Whether nothing can be sent any more."""
         return self._core.closed(_core.CHANNEL_SENDING)
 
-    def __len__(self) -> int:
-        """How many messages are in the channel."""
-        return self._core.count()
-
-    def __bool__(self) -> bool:
-        """True, also when it is empty."""
-        return True
-
-    @property
-    def bytes(self) -> int:
-        """How many bytes of messages are in the channel."""
-        return self._core.bytes()
-
-    @property
-    def dropped(self) -> int:
-        """How many messages ``"drop_oldest"`` has freed."""
-        return self._core.dropped()
-
     @property
     def waker(self) -> Waker | None:
         """What is raised while there is something, and when it is closed."""
@@ -291,12 +252,6 @@ class Channel(Listed[_core.Channel]):
                 'waker="eventfd", "pipe" or "udp"'
             )
         return waker.fileno()
-
-    def __enter__(self) -> Channel:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
@@ -337,7 +292,7 @@ async def aselect(
 
     Thread safety: any thread that runs a loop.
     """
-    found: tuple[int, Any] = await _aio().select(_rows(sources), timeout)
+    found: tuple[int, Any] = await aio_module().select(_rows(sources), timeout)
     return found
 
 

@@ -13,6 +13,7 @@ WAKER_CALLBACK: Final[int]
 QUEUE_BLOCK: Final[int]
 QUEUE_FAIL: Final[int]
 QUEUE_DROP_OLDEST: Final[int]
+QUEUE_ITEMS_MAX: Final[int]
 
 CHANNEL_SENDING: Final[int]
 CHANNEL_RECEIVING: Final[int]

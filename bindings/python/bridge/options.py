@@ -12,11 +12,11 @@ from math import ceil
 from typing import NoReturn
 
 from . import core as _core
-from .errors import InvalidError
+from .errors import InvalidError, RangeError
 
 __all__: list[str] = []
 
-ITEMS_MAX = 4_194_303
+ITEMS_MAX: int = _core.QUEUE_ITEMS_MAX
 QUEUE_BYTES_MAX = 2**39
 SIZE_MAX = 2**64 - 1
 PROCESSORS = 64
@@ -51,6 +51,13 @@ def _integer(what: str, expected: str, value: object) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         _type(what, expected, value)
     return operator.index(value)
+
+
+def check_64_bits(what: str, value: object) -> None:
+    """Of a call that was refused: raise what is wrong with a number, if anything is."""
+    whole = _integer(what, "a whole number", value)
+    if not -(2**63) <= whole < 2**63:
+        raise RangeError(f"{what} is a number of 64 bits, not {value!r}")
 
 
 def _within(what: str, whole: int, most: int, value: object) -> int:

@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator, Iterator
-from math import ceil
 from typing import Any, Literal
 
 from . import core as _core
 from .errors import Busy, Closed, Unsupported
 from .handles import register
-from .listed import Listed
-from .options import ITEMS_MAX, QUEUE_BYTES_MAX, choice, number, seconds
+from .line import (
+    NOTHING,
+    POLICIES,
+    POLICY,
+    Line,
+    Policy,
+    aio_module,
+    wait_milliseconds,
+)
+from .options import ITEMS_MAX, QUEUE_BYTES_MAX, choice, number
 from .waker import Waker, kind_number
 
-__all__ = ["POLICY", "Policy", "Queue"]
+__all__ = ["Queue"]
 
 
-class Policy(enum.Enum):
-    """Stands for a time-out: what the queue was made to do."""
-
-    POLICY = "as the queue was made to"
-
-
-POLICY: Literal[Policy.POLICY] = Policy.POLICY
-
-_POLICIES: dict[str, int] = {
-    "block": _core.QUEUE_BLOCK,
-    "fail": _core.QUEUE_FAIL,
-    "drop_oldest": _core.QUEUE_DROP_OLDEST,
-}
-_FOR_EVER = -1
-
-
-def _aio() -> Any:
-    """The module, once it is needed: asyncio takes long to import."""
-    global _module
-    if _module is None:
-        from . import aio
-
-        _module = aio
-    return _module
-
-
-_module: Any = None
-_NOTHING: Any = object()  # stands for no message
-
-
-def _milliseconds(timeout: float | None) -> int:
-    """For the library, which keeps the time-out for other languages."""
-    timeout = seconds("timeout", timeout)
-    if timeout is None:
-        return _FOR_EVER
-    if timeout >= 2**31 / 1000:
-        return _FOR_EVER  # 24 days
-    return ceil(timeout * 1000)  # never sooner than asked
-
-
-class Queue(Listed[_core.Queue]):
+class Queue(Line[_core.Queue]):
     """Messages on their way to another thread, in Python, Lua or C.
 
     Any thread pushes, one thread at a time pops; first in, first out for each
@@ -104,8 +70,8 @@ class Queue(Listed[_core.Queue]):
             core = _core.Queue(
                 number("items", items, ITEMS_MAX),
                 number("bytes", bytes, QUEUE_BYTES_MAX),
-                choice("full", full, _POLICIES),
-                _milliseconds(timeout),
+                choice("full", full, POLICIES),
+                wait_milliseconds(timeout),
                 None if own is None else own._core,
                 kind,
             )
@@ -159,28 +125,6 @@ class Queue(Listed[_core.Queue]):
         """
         return self._core.pop_values(timeout)
 
-    def peek(self) -> Any:
-        """A copy of the oldest message, which stays.
-
-        Raises: `Empty`; `Closed` once it is closed and empty; `Busy` if another
-        thread is popping; `NotShareableError`; `ForkedError`.
-
-        Thread safety: any thread; one caller at a time.
-        """
-        return self._core.peek_values()
-
-    def discard(self) -> bool:
-        """Free the oldest message, also one that Python cannot have.
-
-        Returns: whether there was one; it does not wait.
-
-        Raises: `Closed` once it is closed and empty; `Busy` if another thread is
-        popping; `ForkedError`.
-
-        Thread safety: any thread; one caller at a time.
-        """
-        return self._core.discard()
-
     def pop_batch(self, limit: int, timeout: float | None = None) -> list[Any]:
         """Take as many messages as there are, the oldest first, at most
         ``limit``.  Waits like `pop` until the first one, and raises like it.
@@ -209,10 +153,10 @@ class Queue(Listed[_core.Queue]):
         Thread safety: any thread that runs a loop; one caller at a time.
         """
         if timeout is None:
-            value = self._core.pop_or(_NOTHING)
-            if value is not _NOTHING:
+            value = self._core.pop_or(NOTHING)
+            if value is not NOTHING:
                 return value
-        return await _aio().pop(self, timeout)
+        return await aio_module().pop(self, timeout)
 
     async def apop_batch(self, limit: int, timeout: float | None = None) -> list[Any]:
         """Like `pop_batch`, for a task of asyncio: the quickest way to receive.
@@ -221,7 +165,7 @@ class Queue(Listed[_core.Queue]):
 
         Thread safety: any thread that runs a loop; one caller at a time.
         """
-        values: list[Any] = await _aio().pop_batch(self, limit, timeout)
+        values: list[Any] = await aio_module().pop_batch(self, limit, timeout)
         return values
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -230,7 +174,7 @@ class Queue(Listed[_core.Queue]):
         Some messages at a time leave the queue before you get them, one by one.
         What you do not get goes back when the loop is left.
         """
-        messages: AsyncIterator[Any] = _aio().Messages(self)
+        messages: AsyncIterator[Any] = aio_module().Messages(self)
         return messages
 
     # ---- The rest
@@ -249,24 +193,6 @@ class Queue(Listed[_core.Queue]):
     def closed(self) -> bool:
         """Whether the queue was closed."""
         return self._core.is_closed()
-
-    def __len__(self) -> int:
-        """How many messages are in the queue."""
-        return self._core.count()
-
-    def __bool__(self) -> bool:
-        """True, also when it is empty."""
-        return True
-
-    @property
-    def bytes(self) -> int:
-        """How many bytes of messages are in the queue."""
-        return self._core.bytes()
-
-    @property
-    def dropped(self) -> int:
-        """How many messages ``"drop_oldest"`` has freed."""
-        return self._core.dropped()
 
     @property
     def waker(self) -> Waker:
@@ -287,12 +213,6 @@ class Queue(Listed[_core.Queue]):
                 f"a {waker.kind} has no descriptor: make the queue with "
                 'waker="eventfd", "pipe" or "udp"'
             ) from None
-
-    def __enter__(self) -> Queue:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""

@@ -21,7 +21,7 @@ from .options import (
     stop_level,
     text,
 )
-from .queue import POLICY, Policy
+from .line import POLICY, Policy
 
 __all__ = ["LuaFunction", "Memory", "State"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 from . import core as _core
 from .handles import register
 from .listed import Listed
-from .options import choice, flag
+from .options import check_64_bits, choice, flag
 
 __all__ = ["Counter", "Flag", "Mutex", "Relation"]
 
@@ -36,7 +36,12 @@ class Counter(Listed[_core.Counter]):
 
         Raises: `OverflowError`, `TypeError`, `OutOfMemory`.
         """
-        self._hold(_core.Counter(value))
+        try:
+            core = _core.Counter(value)
+        except (TypeError, OverflowError):
+            check_64_bits("value", value)
+            raise
+        self._hold(core)
         self._begin(name)
 
     @property
@@ -51,7 +56,11 @@ class Counter(Listed[_core.Counter]):
 
         Raises: `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
-        return self._core.set(value)
+        try:
+            return self._core.set(value)
+        except (TypeError, OverflowError):
+            check_64_bits("value", value)
+            raise
 
     def add(self, change: int = 1) -> int:
         """Add to the number.
@@ -61,7 +70,11 @@ class Counter(Listed[_core.Counter]):
         Raises: `RangeError` if the sum has more than 64 bits, and then it stays as
         it was; `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
-        return self._core.add(change)
+        try:
+            return self._core.add(change)
+        except (TypeError, OverflowError):
+            check_64_bits("change", change)
+            raise
 
     def exchange(self, expected: int, value: int) -> tuple[bool, int]:
         """Set the number if it is what is expected.
@@ -70,7 +83,12 @@ class Counter(Listed[_core.Counter]):
 
         Raises: `Closed`, `OverflowError`, `TypeError`, `ForkedError`.
         """
-        return self._core.exchange_value(expected, value)
+        try:
+            return self._core.exchange_value(expected, value)
+        except (TypeError, OverflowError):
+            check_64_bits("expected", expected)
+            check_64_bits("value", value)
+            raise
 
     def wait(
         self, relation: Relation, value: int, timeout: float | None = None
@@ -85,9 +103,12 @@ class Counter(Listed[_core.Counter]):
         Raises: `Closed` if it is closed, also meanwhile, and does not stand so;
         `Timeout`, `InvalidError`, `OverflowError`, `TypeError`, `ForkedError`.
         """
-        return self._core.wait_for(
-            choice("a relation", relation, _RELATIONS), value, timeout
-        )
+        number = choice("a relation", relation, _RELATIONS)
+        try:
+            return self._core.wait_for(number, value, timeout)
+        except (TypeError, OverflowError):
+            check_64_bits("value", value)
+            raise
 
     def close(self) -> None:
         """Close the counter: who waits for what it is not gets `Closed`, now and

@@ -88,11 +88,12 @@ class Timer(Listed[_core.Timer]):
         if at is None:
             number = _core.TIMER_AFTER
         first = every if after is None and at is None else after if at is None else at
+        named = "at" if at is not None else "every" if after is None else "after"
         period = _nanoseconds("every", every)
         if every is not None and period < 100_000:
             raise InvalidError(f"every is 0.0001 seconds or more, not {every!r}")
         timer: Timer = _core.make_timer(
-            target, number, _nanoseconds("a moment", first), period, values
+            target, number, _nanoseconds(named, first), period, values
         )
         try:
             timer._begin(name)
