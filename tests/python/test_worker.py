@@ -653,3 +653,11 @@ def test_the_thread_that_steps_a_worker_cannot_wait_for_it():
     with pytest.raises(bridge.Deadlock):
         worker.call("echo", 1)
     worker.close()
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+def test_tracebacks_name_functions_as_scripts_know_them(sandbox):
+    source = "local b = require 'bridge' b.sleep('long') return 1"
+    with pytest.raises(bridge.LuaError) as caught:
+        bridge.Worker(source, sandbox=sandbox).join(timeout=30)
+    assert "in function 'bridge.sleep'" in caught.value.traceback

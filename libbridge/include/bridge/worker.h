@@ -69,9 +69,11 @@ typedef struct bridge_worker_options {
   bridge_drive drive;
   /** For BRIDGE_DRIVE_HOST: the kind of handle that the host watches. */
   bridge_waker_kind waker_kind;
-  /** Most requests that wait in the inbox; 0 for 65,536. */
+  /** Most requests that wait in the inbox, BRIDGE_QUEUE_ITEMS_MAX at most; 0 for
+      65,536. */
   size_t inbox_items;
-  /** Most bytes of requests that wait in the inbox; 0 for 64 MiB. */
+  /** Most bytes of requests that wait in the inbox, BRIDGE_QUEUE_BYTES_MAX at most;
+      0 for 64 MiB. */
   size_t inbox_bytes;
   /** Bytes of stack of its thread; 0 for the default, 1 MiB. */
   size_t stack_size;
