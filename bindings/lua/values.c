@@ -311,6 +311,41 @@ static int worker_request(lua_State *L)
   return bridge__face_status(L, status);
 }
 
+/* Behind the session.  What cannot be read here stays. */
+static int push_results(lua_State *L,
+                        bridge_queue *queue,
+                        bridge_message *message)
+{
+  int count = 0;
+  lua_pushboolean(L, 1);
+  bridge_status status =
+      bridge__face_received(L, (bridge__face_inlet){BRIDGE_HANDLE_QUEUE, queue},
+                            message, false, &count);
+  if (status == BRIDGE_OK) {
+    return count + 2;
+  }
+  lua_pushboolean(L, 0);
+  lua_replace(L, -3);
+  count = bridge__face_explained(L, status);
+  lua_remove(L, -count); /* its nil: `false` stands there */
+  return count + 1;
+}
+
+/* Behind the session.  Takes the message. */
+static int push_problem(lua_State *L,
+                        bridge_message *message,
+                        bridge_status status,
+                        const bridge_error *error)
+{
+  lua_pushboolean(L, 0);
+  /* The error outlives the message: it is shared, not changed. */
+  bridge_error *kept = bridge_error_retain((bridge_error *)(uintptr_t)error);
+  bridge_message_release(message);
+  int count = bridge__face_failure(L, status, kept, NULL);
+  lua_remove(L, -count); /* its nil: `false` stands there */
+  return count + 1;
+}
+
 /* queue:pop_answer([timeout]): session, true, values...; or session, false,
    text, code, error, also of what cannot be read here, which stays; or nil, text,
    code. */
@@ -336,28 +371,8 @@ static int queue_pop_answer(lua_State *L)
   lua_pushinteger(L, (lua_Integer)session);
   const bridge_error *error = NULL;
   status = bridge_answer_error(message, &error);
-  lua_pushboolean(L, status == BRIDGE_OK);
-  int count = 0;
-  if (status == BRIDGE_OK) {
-    status = bridge__face_received(
-        L, (bridge__face_inlet){BRIDGE_HANDLE_QUEUE, queue}, message, false,
-        &count);
-    if (status == BRIDGE_OK) {
-      return count + 2;
-    }
-    /* It stays: session, false, text, code. */
-    lua_pushboolean(L, 0);
-    lua_replace(L, -3);
-    count = bridge__face_explained(L, status);
-    lua_remove(L, -count);
-    return count + 1;
-  }
-  /* The error outlives the message: it is shared, not changed. */
-  bridge_error *kept = bridge_error_retain((bridge_error *)(uintptr_t)error);
-  bridge_message_release(message);
-  count = bridge__face_failure(L, status, kept, NULL);
-  lua_remove(L, -count); /* its nil: `false` stands there */
-  return count + 1;
+  return status == BRIDGE_OK ? push_results(L, queue, message)
+                             : push_problem(L, message, status, error);
 }
 
 static int next_values(lua_State *L, int first, int timeout_ms)
