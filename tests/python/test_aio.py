@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import threading
 
 import pytest
@@ -402,16 +403,21 @@ def test_ajoin_is_told_of_the_end_and_looks_at_nothing_meanwhile():
     asyncio.run(main())
 
 
-def test_ajoin_of_one_that_was_given_up():
+def test_ajoin_of_one_that_was_given_up(tmp_path):
     async def main():
-        # A signal that is blocked: nothing reaches it but its own end.
-        worker = bridge.Worker("local w = ... w:wait()", waker := bridge.Waker("pipe"))
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        worker = bridge.Worker("io.open((...)):read()", str(pipe))
         waits = asyncio.ensure_future(worker.ajoin())
-        await asyncio.sleep(0)
-        await worker.aclose(grace=0)
-        with pytest.raises((bridge.Cancelled, bridge.Lost)):
+        with pytest.raises(bridge.Lost):
+            await worker.aclose(grace=0)
+        with pytest.raises(bridge.Lost):
             await waits
-        waker.close()
+        with pytest.raises(bridge.Lost):
+            await worker.ajoin()
+        with open(pipe, "w"):  # now it comes back
+            while worker.alive:
+                await asyncio.sleep(0.001)
 
     run(main())
 
