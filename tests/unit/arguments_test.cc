@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <unistd.h>
 
 namespace
 {
@@ -17,7 +18,8 @@ protected:
   void SetUp() override
   {
     const std::string folder = ::testing::TempDir();
-    path_ = folder + "/bridge_loops.lua";
+    module_ = "bridge_loops" + std::to_string(getpid());
+    path_ = folder + "/" + module_ + ".lua";
     std::ofstream(path_) << "local Loop = {}\n"
                             "function Loop.__bridge_unpack()\n"
                             "  while true do local t = {} end\n"
@@ -34,18 +36,18 @@ protected:
   }
 
   /* What an object of that class is on its way. */
-  static bridge_message *object()
+  bridge_message *object()
   {
     bridge_message *made = nullptr;
     EXPECT_EQ(BRIDGE_OK, bridge_message_create(&made, 0));
     bridge_message_begin_object(made, BRIDGE_TYPE_OBJECT, 0);
     bridge_message_write_string(made, "Loop", 4);
-    bridge_message_write_string(made, "bridge_loops", 12);
+    bridge_message_write_string(made, module_.data(), module_.size());
     EXPECT_EQ(BRIDGE_OK, bridge_message_end(made));
     return made;
   }
 
-  void Start(int timeout_ms, bridge_drive drive = BRIDGE_DRIVE_THREAD)
+  void start(int timeout_ms, bridge_drive drive = BRIDGE_DRIVE_THREAD)
   {
     bridge_worker_options options;
     bridge_worker_options_init(&options);
@@ -61,7 +63,7 @@ protected:
   }
 
   /* It loops there by now. */
-  void Meet()
+  void meet()
   {
     bridge_worker_info info;
     do {
@@ -82,6 +84,7 @@ protected:
     return status;
   }
 
+  std::string module_;
   std::string path_;
   bridge_worker *worker_ = nullptr;
   std::string said_;
@@ -89,39 +92,39 @@ protected:
 
 TEST_F(Arguments, AreStoppedByALimit)
 {
-  Start(200);
+  start(200);
   EXPECT_EQ(BRIDGE_ETIMEDOUT, Join());
   EXPECT_EQ("the script ran for more than 200 ms", said_);
 }
 
 TEST_F(Arguments, AreStoppedByACancelAndAClose)
 {
-  Start(0);
-  Meet();
+  start(0);
+  meet();
   EXPECT_EQ(BRIDGE_OK, bridge_worker_cancel(worker_, BRIDGE_STOP_DEFAULT, 0));
   EXPECT_EQ(BRIDGE_ECANCELLED, Join());
   bridge_worker_release(worker_);
-  Start(0);
-  Meet();
+  start(0);
+  meet();
   EXPECT_EQ(BRIDGE_OK, bridge_worker_close(worker_, 100));
 }
 
 TEST_F(Arguments, AreMadeInAStepOfTheHost)
 {
-  Start(100, BRIDGE_DRIVE_HOST);
+  start(100, BRIDGE_DRIVE_HOST);
   bridge_error *error = nullptr;
   EXPECT_EQ(BRIDGE_ECLOSED, bridge_worker_step(worker_, 0));
   EXPECT_EQ(BRIDGE_ETIMEDOUT, bridge_worker_join(worker_, 0, nullptr, &error));
   bridge_error_release(error);
   bridge_worker_release(worker_);
-  Start(100, BRIDGE_DRIVE_HOST); /* and not at all without one */
+  start(100, BRIDGE_DRIVE_HOST); /* and not at all without one */
   EXPECT_EQ(BRIDGE_OK, bridge_worker_close(worker_, -1));
 }
 
 TEST_F(Arguments, ThatCannotBeMadeEndTheWorker)
 {
   std::ofstream(path_) << "error('not this one')";
-  Start(0);
+  start(0);
   EXPECT_EQ(BRIDGE_ETYPE, Join());
   EXPECT_NE(std::string::npos, said_.find("not this one")) << said_;
 }
