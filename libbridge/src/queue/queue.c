@@ -332,6 +332,14 @@ bridge_queue *bridge_queue_retain(bridge_queue *queue)
   return bridge__retain(queue);
 }
 
+void bridge__queue_sleep_first(bridge_queue *queue)
+{
+  enum {
+    WAITS = 4 /* who is asked more often than that may be asked often */
+  };
+  queue->spin_rest = WAITS;
+}
+
 void bridge_queue_release(bridge_queue *queue)
 {
   bridge__release(queue);

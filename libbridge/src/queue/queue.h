@@ -42,6 +42,10 @@ typedef void bridge__queue_unheard(bridge_message *message);
 void bridge__queue_on_unheard(bridge_queue *queue,
                               bridge__queue_unheard *unheard);
 
+/* Its first waits will be long: it does not look for a while before each, as it does
+   later if that pays.  Before anybody else has the queue. */
+void bridge__queue_sleep_first(bridge_queue *queue);
+
 /* ---- As one of several that a select waits for ---- */
 
 /* The consumer's seat, until it is vacated.  BRIDGE_EBUSY if there is one. */

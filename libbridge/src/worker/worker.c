@@ -96,7 +96,13 @@ static bridge_status make_inbox(bridge_worker *worker,
   const bool drops = options->inbox_full == BRIDGE_QUEUE_DROP_OLDEST;
   inbox.policy = drops ? BRIDGE_QUEUE_DROP_OLDEST : BRIDGE_QUEUE_BLOCK;
   status = bridge__queue_make(&worker->inbox, &inbox);
-  if (status == BRIDGE_OK && drops) {
+  if (status != BRIDGE_OK) {
+    return status;
+  }
+  /* Thousands of workers that look for work would leave nothing to those who have
+     some. */
+  bridge__queue_sleep_first(worker->inbox);
+  if (drops) {
     bridge__queue_on_drop(worker->inbox, bridge__request_dropped, worker);
   }
   return status;
