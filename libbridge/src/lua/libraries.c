@@ -3,6 +3,7 @@
 
 #include "base/interrupt.h"
 #include "lua/builtin.h"
+#include "lua/collecting.h"
 #include "lua/hold.h"
 #include "lua/sandbox.h"
 #include "lua/strict/strict.h"
@@ -170,14 +171,11 @@ static int open_alone(lua_State *L)
                       bridge_status_text(status));
   }
   /* No finalizer of the script runs meanwhile: it might wait for ever. */
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
+  bool collecting = bridge__collecting_rests(L);
   lua_pushcfunction(L, *open);
   lua_insert(L, 1);
   int code = lua_pcall(L, arguments, 1, 0);
-  if (collecting) {
-    lua_gc(L, LUA_GCRESTART);
-  }
+  bridge__collecting_goes_on(L, collecting);
   if (status == BRIDGE_OK) {
     bridge__hold_leave(&opening.hold);
   }

@@ -2,6 +2,8 @@
    the values are objects, and of what they are made. */
 #include "lua/objects.h"
 
+#include "lua/collecting.h"
+
 #include <lauxlib.h>
 
 #include <stdint.h>
@@ -145,8 +147,7 @@ static bool plan_object(planner *p)
 static void look_into_table(planner *p)
 {
   lua_State *L = p->L;
-  bool collecting = lua_gc(L, LUA_GCISRUNNING) > 0;
-  lua_gc(L, LUA_GCSTOP);
+  bool collecting = bridge__collecting_rests(L);
   lua_settop(L, VALUE);
   lua_pushnil(L);
   while (lua_next(L, VALUE) != 0) {
@@ -154,9 +155,7 @@ static void look_into_table(planner *p)
     lua_pushvalue(L, -1);
     add_pending(p);
   }
-  if (collecting) {
-    lua_gc(L, LUA_GCRESTART);
-  }
+  bridge__collecting_goes_on(L, collecting);
 }
 
 static void look_into_function(planner *p)
