@@ -27,10 +27,15 @@ static void keep_messages(lua_State *L)
   static const char *const messages[] = {
       "cannot resume dead coroutine", "cannot resume non-suspended coroutine",
       "C stack overflow", "not enough memory"};
-  for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+  enum {
+    COUNT = (int)(sizeof messages / sizeof messages[0])
+  };
+  lua_newuserdatauv(L, 0, COUNT);
+  for (int i = 0; i < COUNT; i++) {
     lua_pushstring(L, messages[i]);
-    luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_setiuservalue(L, -2, i + 1);
   }
+  luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void bridge__guard_bind(lua_State *L, bridge__guard *guard)

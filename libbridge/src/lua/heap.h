@@ -14,8 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Sizes of small blocks: by 16 bytes up to 256, then four for each doubling. */
-#define BRIDGE__SIZE_CLASSES 32
+/* Sizes of small blocks: by 8 bytes up to 64, as most of Lua's are strings, tables
+   and nodes of that size, by 16 up to 256, then four for each doubling. */
+#define BRIDGE__SIZE_CLASSES 35
 /* Up to here a block has a size class, */
 #define BRIDGE__SMALL ((size_t)4096)
 /* up to here a run of pages, and above it comes from the library's allocator. */

@@ -122,8 +122,10 @@ void bridge__state_drop_thread(bridge_state *state,
                                lua_State *L,
                                int anchor)
 {
-  if (leash == NULL || lua_status(L) == LUA_OK) {
-    reset_thread(L); /* there is nothing in it to close */
+  if (lua_status(L) == LUA_OK) {
+    lua_settop(L, 0); /* it is dead: it has ended, or never began */
+  } else if (leash == NULL) {
+    reset_thread(L);
   } else if (!bridge__guard_killed(L)) {
     bridge__guard_call(&state->guard, leash, L, reset_thread, L);
   }

@@ -23,45 +23,50 @@ enum {
 #define TIMES_8(c)  TIMES_4(c), TIMES_4(c)
 #define TIMES_16(c) TIMES_8(c), TIMES_8(c)
 #define TIMES_32(c) TIMES_16(c), TIMES_16(c)
+#define TIMES_64(c) TIMES_32(c), TIMES_32(c)
 
-const uint8_t bridge__size_class[BRIDGE__SMALL / 16 + 1] = {0,
-                                                            0,
-                                                            1,
-                                                            2,
-                                                            3,
-                                                            4,
-                                                            5,
-                                                            6,
-                                                            7,
-                                                            8,
-                                                            9,
-                                                            10,
-                                                            11,
-                                                            12,
-                                                            13,
-                                                            14,
-                                                            15,
-                                                            TIMES_4(16),
-                                                            TIMES_4(17),
-                                                            TIMES_4(18),
-                                                            TIMES_4(19),
-                                                            TIMES_8(20),
-                                                            TIMES_8(21),
-                                                            TIMES_8(22),
-                                                            TIMES_8(23),
-                                                            TIMES_16(24),
-                                                            TIMES_16(25),
-                                                            TIMES_16(26),
-                                                            TIMES_16(27),
-                                                            TIMES_32(28),
-                                                            TIMES_32(29),
-                                                            TIMES_32(30),
-                                                            TIMES_32(31)};
+const uint8_t bridge__size_class[BRIDGE__SMALL / 8 + 1] = {0,
+                                                           0,
+                                                           0,
+                                                           1,
+                                                           2,
+                                                           3,
+                                                           4,
+                                                           5,
+                                                           6,
+                                                           TWICE(7),
+                                                           TWICE(8),
+                                                           TWICE(9),
+                                                           TWICE(10),
+                                                           TWICE(11),
+                                                           TWICE(12),
+                                                           TWICE(13),
+                                                           TWICE(14),
+                                                           TWICE(15),
+                                                           TWICE(16),
+                                                           TWICE(17),
+                                                           TWICE(18),
+                                                           TIMES_8(19),
+                                                           TIMES_8(20),
+                                                           TIMES_8(21),
+                                                           TIMES_8(22),
+                                                           TIMES_16(23),
+                                                           TIMES_16(24),
+                                                           TIMES_16(25),
+                                                           TIMES_16(26),
+                                                           TIMES_32(27),
+                                                           TIMES_32(28),
+                                                           TIMES_32(29),
+                                                           TIMES_32(30),
+                                                           TIMES_64(31),
+                                                           TIMES_64(32),
+                                                           TIMES_64(33),
+                                                           TIMES_64(34)};
 
 static const uint16_t sizes[BRIDGE__SIZE_CLASSES] = {
-    16,  32,   48,   64,   80,   96,   112,  128,  144,  160, 176,
-    192, 208,  224,  240,  256,  320,  384,  448,  512,  640, 768,
-    896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096};
+    16,  24,  32,   40,   48,   56,   64,   80,   96,   112,  128, 144,
+    160, 176, 192,  208,  224,  240,  256,  320,  384,  448,  512, 640,
+    768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096};
 
 static size_t pages_for(size_t size)
 {
@@ -177,7 +182,7 @@ static size_t growth(const bridge__heap *heap)
 static bool reuse_hole(bridge__heap *heap, unsigned size_class)
 {
   enum {
-    AT_LEAST = 16 /* the class of 320 bytes */
+    AT_LEAST = 19 /* the class of 320 bytes */
   };
   unsigned least = size_class + 1 > AT_LEAST ? size_class + 1 : AT_LEAST;
   for (unsigned i = BRIDGE__SIZE_CLASSES; i > least; i--) {
@@ -196,7 +201,10 @@ static bool reuse_hole(bridge__heap *heap, unsigned size_class)
    should not grow, or if there is no memory. */
 static void *bump(bridge__heap *heap, unsigned size_class)
 {
-  size_t size = sizes[size_class];
+  /* What is no multiple of 16 long holds nothing that is aligned to more than 8; two
+     at once keep the others where they belong. */
+  bool odd = sizes[size_class] % 16 != 0;
+  size_t size = (size_t)sizes[size_class] << odd;
   if ((size_t)(heap->bump_end - heap->bump) < size) {
     if (heap->mixed_pages >= MIXED_PAGES) {
       return NULL;
@@ -208,6 +216,9 @@ static void *bump(bridge__heap *heap, unsigned size_class)
   }
   char *bumped = heap->bump;
   heap->bump += size;
+  if (odd) {
+    free_mixed(heap, bumped + size / 2, size_class);
+  }
   return bumped;
 }
 

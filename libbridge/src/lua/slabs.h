@@ -11,12 +11,12 @@ enum {
   BRIDGE__RUN_BLOCK  /* one block */
 };
 
-/* By sixteenths of the size, rounded up. */
-extern const uint8_t bridge__size_class[BRIDGE__SMALL / 16 + 1];
+/* By eighths of the size, rounded up. */
+extern const uint8_t bridge__size_class[BRIDGE__SMALL / 8 + 1];
 
 static inline unsigned bridge__class_of(size_t size)
 {
-  return bridge__size_class[(size + 15) / 16];
+  return bridge__size_class[(size + 7) / 8];
 }
 
 /* ---- The ways that are seldom gone ---- */

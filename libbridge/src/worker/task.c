@@ -98,7 +98,7 @@ static bool grow_array(void *array_pointer, size_t capacity, size_t size)
 static bool grow(bridge__driver *driver)
 {
   size_t before = driver->task_capacity;
-  size_t capacity = before == 0 ? 8 : before * 2;
+  size_t capacity = before == 0 ? 2 : before * 2;
   if (capacity > UINT32_MAX / 2 ||
       !grow_array(&driver->tasks, capacity, sizeof(*driver->tasks)) ||
       !grow_array(&driver->timers, capacity, sizeof(*driver->timers)) ||
