@@ -2,6 +2,7 @@
 #include "core_support.h"
 
 #include <climits>
+#include <future>
 #include <vector>
 
 extern "C" {
@@ -14,6 +15,7 @@ bool bridge__add(size_t a, size_t b, size_t *out);
 bool bridge__multiply(size_t a, size_t b, size_t *out);
 void *bridge__block_get(void);
 void bridge__block_put(void *block);
+void bridge__blocks_rest(void);
 }
 
 class Memory : public testing::Test
@@ -215,6 +217,32 @@ TEST_F(Memory, BlocksOfAThreadThatEndedServeAnother)
   std::vector<void *> blocks = get(500);
   support::left = -1;
   put(blocks);
+  bridge_trim();
+  EXPECT_EQ(support::blocks, before);
+}
+
+TEST_F(Memory, BlocksOfAThreadThatSleepsServeAnother)
+{
+  bridge_trim();
+  const long before = support::blocks;
+  std::promise<void> sleeps;
+  std::promise<void> over;
+  std::thread sleeper([&] {
+    for (size_t count : {3, 150, 1}) {
+      put(get(count));
+      bridge__blocks_rest();
+    }
+    sleeps.set_value();
+    over.get_future().wait();
+  });
+  sleeps.get_future().wait();
+  EXPECT_EQ(support::blocks - before, TESTS_SANITIZED ? 0 : 150);
+  support::left = TESTS_SANITIZED ? -1 : 0; /* nothing but what it left */
+  std::vector<void *> blocks = get(150);
+  support::left = -1;
+  put(blocks);
+  over.set_value();
+  sleeper.join();
   bridge_trim();
   EXPECT_EQ(support::blocks, before);
 }

@@ -156,6 +156,24 @@ TEST(State, ReleaseTakesNull)
   bridge_state_options_init(nullptr);
 }
 
+/* Each worker would pay for a cycle that it has no garbage for. */
+TEST(State, BeginsNoCollectionWhenAModuleIsOpened)
+{
+  Owned<bridge_state> state = make();
+  EXPECT_EQ(returns(state.get(), R"(
+    local weak = setmetatable({ {} }, { __mode = "v" })
+    require("bridge")
+    for _ = 1, 50 do
+      local _ = {}
+    end
+    local kept = weak[1] ~= nil
+    for _ = 1, 10000 do
+      local _ = {}
+    end
+    return kept, weak[1] ~= nil)"),
+            returns(state.get(), "return true, false"));
+}
+
 TEST(State, DefaultsAreThoseOfTheHeader)
 {
   bridge_state_options options = defaults();

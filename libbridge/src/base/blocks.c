@@ -22,6 +22,7 @@ typedef struct block {
 
 typedef struct magazine {
   block *first;
+  block *last; /* while there is one */
   size_t count;
 } magazine;
 
@@ -36,8 +37,9 @@ typedef struct cache {
 static BRIDGE__THREAD_LOCAL cache mine;
 
 static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
-static magazine depot[DEPOT]; /* guarded by mutex */
+static magazine depot[DEPOT]; /* guarded by mutex: each full, or more */
 static size_t stored;         /* guarded by mutex */
+static magazine loose;        /* guarded by mutex: of threads that rest */
 
 static void destroy(magazine *old)
 {
@@ -47,7 +49,7 @@ static void destroy(magazine *old)
     bridge__free(free);
     free = next;
   }
-  *old = (magazine){NULL, 0};
+  *old = (magazine){NULL, NULL, 0};
 }
 
 /* Empties `full` into the depot, or, when that has enough, to the allocator. */
@@ -59,18 +61,38 @@ static void store(magazine *full)
   bridge__mutex_lock(&mutex);
   if (stored < DEPOT) {
     depot[stored++] = *full;
-    *full = (magazine){NULL, 0};
+    *full = (magazine){NULL, NULL, 0};
   }
   bridge__mutex_unlock(&mutex);
   destroy(full);
 }
 
+/* Wants the mutex.  Takes what is in it. */
+static void add_loose(magazine *some)
+{
+  if (some->count == 0) {
+    return;
+  }
+  some->last->next = loose.first;
+  loose.first = some->first;
+  loose.last = loose.count == 0 ? some->last : loose.last;
+  loose.count += some->count;
+  *some = (magazine){NULL, NULL, 0};
+  if (loose.count >= MAGAZINE && stored < DEPOT) {
+    depot[stored++] = loose;
+    loose = (magazine){NULL, NULL, 0};
+  }
+}
+
 static magazine fetch(void)
 {
-  magazine full = {NULL, 0};
+  magazine full = {NULL, NULL, 0};
   bridge__mutex_lock(&mutex);
   if (stored > 0) {
     full = depot[--stored];
+  } else {
+    full = loose;
+    loose = (magazine){NULL, NULL, 0};
   }
   bridge__mutex_unlock(&mutex);
   return full;
@@ -81,8 +103,7 @@ static magazine fetch(void)
 static void leave_thread(void)
 {
   mine.watched = false;
-  store(&mine.loaded);
-  store(&mine.previous);
+  bridge__blocks_rest();
 }
 
 static void lock_depot(void)
@@ -145,14 +166,34 @@ void bridge__block_put(void *old)
     return;
   }
   watch();
-  if (mine.loaded.count == MAGAZINE) {
+  if (mine.loaded.count >= MAGAZINE) {
     store(&mine.previous);
     swap();
   }
   block *free = old;
+  if (mine.loaded.count == 0) {
+    mine.loaded.last = free;
+  }
   free->next = mine.loaded.first;
   mine.loaded.first = free;
   mine.loaded.count++;
+}
+
+void bridge__blocks_rest(void)
+{
+  if (mine.loaded.count + mine.previous.count == 0) {
+    return;
+  }
+  magazine rest = {NULL, NULL, 0};
+  bridge__mutex_lock(&mutex);
+  add_loose(&mine.loaded);
+  add_loose(&mine.previous);
+  if (stored == DEPOT) { /* there is enough */
+    rest = loose;
+    loose = (magazine){NULL, NULL, 0};
+  }
+  bridge__mutex_unlock(&mutex);
+  destroy(&rest);
 }
 
 typedef void trim_hook(void);

@@ -32,6 +32,9 @@ bool bridge__multiply(size_t a, size_t b, size_t *out);
 #define BRIDGE__BLOCK_SIZE ((size_t)256)
 void *bridge__block_get(void);
 void bridge__block_put(void *block);
+/* The calling thread is about to sleep: others may have what it keeps, as thousands
+   that sleep would keep a lot. */
+void bridge__blocks_rest(void);
 
 /* Have bridge_trim call this, too; the same hook for all. */
 void bridge__at_trim(void (*hook)(void));

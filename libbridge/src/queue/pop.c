@@ -1,5 +1,6 @@
 /* Pop: what is there is taken at once; before the queue says that it is empty it
    makes sure that the next push wakes. */
+#include "base/memory.h"
 #include "queue/body.h"
 
 #include "base/interrupt.h"
@@ -144,6 +145,7 @@ static bridge_status take_waiting(bridge_queue *queue,
       return status;
     }
     bridge__queue_stand(queue);
+    bridge__blocks_rest();
     bridge_status waited =
         bridge_waker_wait(queue->waker, bridge__remaining(deadline));
     if (waited == BRIDGE_OK) {

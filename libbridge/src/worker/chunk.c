@@ -232,6 +232,9 @@ bridge_status bridge__worker_load(bridge_worker *worker,
   bridge__driver *driver = &worker->driver;
   bridge_status status = bridge__task_create(worker, &driver->main);
   if (status == BRIDGE_OK) {
+    status = bridge__task_provide(worker);
+  }
+  if (status == BRIDGE_OK) {
     name_task(driver->main, options);
     status = load_chunk(worker, options, error);
   }

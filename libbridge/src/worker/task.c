@@ -116,6 +116,22 @@ static bool grow(bridge__driver *driver)
   return true;
 }
 
+/* One is kept for the next request. */
+static void put_task(bridge__driver *driver, bridge__task *task)
+{
+  if (driver->spare == NULL) {
+    driver->spare = task;
+  } else {
+    bridge__block_put(task);
+  }
+}
+
+bridge_status bridge__task_provide(bridge_worker *worker)
+{
+  worker->driver.spare = bridge__block_get();
+  return worker->driver.spare == NULL ? BRIDGE_ENOMEM : BRIDGE_OK;
+}
+
 /* The coroutine is new: scripts may have kept a finished one, as a key, or with a
    hook in it. */
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
@@ -125,7 +141,11 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   if (driver->vacant_count == 0 && !grow(driver)) {
     return BRIDGE_ENOMEM;
   }
-  bridge__task *task = bridge__block_get();
+  bridge__task *task = driver->spare;
+  driver->spare = NULL;
+  if (task == NULL) {
+    task = bridge__block_get();
+  }
   if (task == NULL) {
     return BRIDGE_ENOMEM;
   }
@@ -135,7 +155,7 @@ bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out)
   bridge_status status =
       bridge__state_thread(worker->state, &task->L, &task->anchor);
   if (status != BRIDGE_OK) {
-    bridge__block_put(task);
+    put_task(driver, task);
     return status;
   }
   driver->vacant_count--;
@@ -178,7 +198,7 @@ void bridge__task_drop(bridge_worker *worker, bridge__task *task)
   bridge_message_release(task->answer);
   bridge_message_release(task->request);
   bridge__release(task->reply);
-  bridge__block_put(task);
+  put_task(driver, task);
 }
 
 /* ---- Waiting ---- */
@@ -279,6 +299,8 @@ void bridge__task_free_all(bridge_worker *worker)
       bridge__task_drop(worker, driver->tasks[i]);
     }
   }
+  bridge__block_put(driver->spare);
+  driver->spare = NULL;
   bridge__free(driver->tasks);
   bridge__free(driver->timers);
   bridge__free(driver->vacant);

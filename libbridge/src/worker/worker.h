@@ -96,6 +96,7 @@ typedef struct bridge__driver {
   bridge__task *ready_last;
   bridge_node *early_first; /* requests that came before bridge.serve */
   bridge_node *early_last;  /* they still count against the inbox's bounds */
+  bridge__task *spare;      /* the next one's memory, or NULL */
   bridge__task **tasks;     /* by index; NULL where free */
   uint32_t *vacant;         /* indexes that are free, as a stack */
   size_t vacant_count;
@@ -294,6 +295,9 @@ void bridge__worker_end_now(bridge_worker *worker);
 
 /* ---- task.c ---- */
 bridge_status bridge__task_create(bridge_worker *worker, bridge__task **out);
+/* The memory of the next one beforehand: of the thread that makes the worker, whose
+   own one then may never need any of the allocator. */
+bridge_status bridge__task_provide(bridge_worker *worker);
 /* Closes the coroutine, and answers BRIDGE_EDEAD if nobody has answered. */
 void bridge__task_drop(bridge_worker *worker, bridge__task *task);
 /* Begin to wait; `deadline` INT64_MAX for no limit. */

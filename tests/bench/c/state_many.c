@@ -17,7 +17,8 @@
 #include <lualib.h>
 
 enum {
-  MOST = 10000
+  MOST = 10000,
+  BEHIND = 100 /* workers that have yet to answer: their answers are ours */
 };
 
 #define SOURCE "require('bridge').serve { ping = function() return 1 end }"
@@ -69,14 +70,16 @@ static void make_workers(int64_t count, const char *source)
   options.source = source;
   bridge_queue *answers = NULL;
   bench_check(bridge_queue_create(&answers, NULL) == BRIDGE_OK, "no queue");
-  for (int64_t i = 0; i < count; i++) {
-    bench_check(bridge_worker_create(&workers[i], &options, NULL, NULL) ==
-                    BRIDGE_OK,
-                "no worker");
-    ask(workers[i], answers);
-  }
-  for (int64_t i = 0; i < count; i++) {
-    await(answers);
+  for (int64_t i = 0; i < count + BEHIND; i++) {
+    if (i < count) {
+      bench_check(bridge_worker_create(&workers[i], &options, NULL, NULL) ==
+                      BRIDGE_OK,
+                  "no worker");
+      ask(workers[i], answers);
+    }
+    if (i >= BEHIND && i - BEHIND < count) {
+      await(answers);
+    }
   }
   bridge_queue_release(answers);
 }
