@@ -15,7 +15,9 @@ static bridge_status failure_of(bridge_worker *worker,
   if (overdue != BRIDGE_OK) {
     return overdue;
   }
-  if (bridge__worker_interrupted(worker)) {
+  /* Who cancels stops the scripts first: one may die of that before the worker is
+     interrupted. */
+  if (bridge__leash_told(&worker->life) || bridge__worker_interrupted(worker)) {
     return BRIDGE_ECANCELLED;
   }
   return code == LUA_ERRMEM ? BRIDGE_ENOMEM : BRIDGE_ESCRIPT;

@@ -782,6 +782,10 @@ void bridge__free(void *block)
   }
 }
 
+void bridge__blocks_rest(void)
+{
+} /* no thread keeps any */
+
 /* ---- Descriptors, for the model's kind of waker ---- */
 
 int model_descriptor_open(void)
