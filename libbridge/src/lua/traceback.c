@@ -200,16 +200,23 @@ static void find_names(lua_State *main, tracing *job, const char *module)
   }
 }
 
-static void drop_global_prefix(tracing *job)
+/* By the name that scripts know: of the parts of "bridge" nobody knows any. */
+static const char *shown_module(const char *module)
+{
+  if (strcmp(module, LUA_GNAME) == 0) {
+    return NULL;
+  }
+  const bool part = strcmp(module, "bridge.inside") == 0 ||
+                    strcmp(module, "bridge.face") == 0;
+  return part ? "bridge" : module;
+}
+
+static void show_modules(tracing *job)
 {
   for (int i = 0; i < job->count; i++) {
     level *each = &job->levels[i];
-    if (each->module != NULL && strcmp(each->module, LUA_GNAME) == 0) {
-      each->module = NULL;
-    }
-    /* Where nobody looks for it. */
-    if (each->module != NULL && strcmp(each->module, "bridge.inside") == 0) {
-      each->module = "bridge";
+    if (each->module != NULL) {
+      each->module = shown_module(each->module);
     }
   }
 }
@@ -222,7 +229,7 @@ static int trace(lua_State *main)
   /* A script with the library debug may have thrown it away. */
   if (lua_getfield(main, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) {
     find_names(main, job, NULL);
-    drop_global_prefix(job);
+    show_modules(job);
   }
   if (job->owner != NULL) {
     add(job, "in %s:\n", job->owner);
