@@ -516,12 +516,13 @@ TEST(Channel, WhoIsToldAndWhoSleepsShareTheMessages)
       EXPECT_STATUS(notify(channel, notices, i), BRIDGE_OK);
       int got = (int)channel.receive(0);
       if (got == BRIDGE_EEMPTY) {
-        EXPECT_EQ(notices.next(-1), (int)i);
+        int told = 0; /* or one of before, which was told as it withdrew */
+        while ((told = notices.next(-1)) < (int)i) {
+        }
+        EXPECT_EQ(told, (int)i);
         got = (int)channel.receive(0);
       }
       EXPECT_STATUS(bridge_channel_withdraw(channel, notices, i), BRIDGE_OK);
-      while (notices.next(0) >= 0) {
-      }
       received += got >= 0;
       if (got == BRIDGE_ECLOSED) {
         return;

@@ -278,8 +278,8 @@ BRIDGE_API bridge_status bridge_channel_notify(bridge_channel *channel,
                                                uint64_t session);
 
 /**
- * Be told no more.  One who was told already is not missed: if there is still
- * something, the next one is told.
+ * Be told no more.  An answer that was on its way may still come; what it told of is not
+ * lost: if there is still something, the next one is told.
  *
  * @param channel  the channel
  * @param answers  where the answer was to go
