@@ -35,10 +35,10 @@ static lua_State *check_coroutine(lua_State *L)
   return co;
 }
 
-/* ---- Resuming ---- */
+/* ---- Resuming (inline: calls of these three are 3 % of a resume and a yield) ---- */
 
 /* How many results, which are on top of `L`, or one of the above. */
-static int run(lua_State *L, lua_State *co, int arguments)
+static inline int run(lua_State *L, lua_State *co, int arguments)
 {
   bridge__guard *guard = bridge__guard_of(L);
   int results = 0;
@@ -64,7 +64,7 @@ static int run(lua_State *L, lua_State *co, int arguments)
   return results;
 }
 
-static int start(lua_State *L, lua_State *co, int arguments)
+static inline int start(lua_State *L, lua_State *co, int arguments)
 {
   if (bridge__guard_killed(co)) {
     lua_pushliteral(L, "cannot resume dead coroutine");
@@ -80,7 +80,7 @@ static int start(lua_State *L, lua_State *co, int arguments)
 
 static int resume_again(lua_State *L, int status, lua_KContext context);
 
-static int end_resume(lua_State *L, int results)
+static inline int end_resume(lua_State *L, int results)
 {
   if (results == UNWINDING) {
     return stopping(bridge__guard_of(L))

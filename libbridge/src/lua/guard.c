@@ -59,20 +59,6 @@ void bridge__guard_destroy(bridge__guard *guard)
   guard->seen = NULL;
 }
 
-lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L)
-{
-  /* Both relaxed: only this thread and its kicks touch it.  The fence lets a kick
-     that comes between the two find the coroutine, or this one find its mark. */
-  lua_State *before =
-      atomic_load_explicit(&guard->current, memory_order_relaxed);
-  atomic_store_explicit(&guard->current, L, memory_order_relaxed);
-  atomic_signal_fence(memory_order_seq_cst);
-  if (bridge__guard_has_attention(guard)) {
-    bridge__guard_arm(guard);
-  }
-  return before;
-}
-
 /* ---- Asking ---- */
 
 bridge_status bridge__guard_ask(bridge__guard *guard, unsigned bits)

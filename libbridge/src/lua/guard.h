@@ -162,7 +162,11 @@ bridge__resumed bridge__guard_call(bridge__guard *guard,
    lack of memory. */
 bridge_error *bridge__guard_take_stop(bridge__guard *guard);
 /* Whether a stop killed this coroutine: its __close must not run any more. */
-bool bridge__guard_killed(lua_State *L);
+bool bridge__guard_was_killed(lua_State *L);
+static inline bool bridge__guard_killed(lua_State *L)
+{
+  return bridge__guard_of(L)->kills && bridge__guard_was_killed(L);
+}
 /* Whether the running script was told to end, on whichever leash; also at the
    cooperative level. */
 bool bridge__guard_cancelled(const bridge__guard *guard);
@@ -234,8 +238,6 @@ static inline void bridge__poll(lua_State *L)
 }
 
 /* ---- Between the files of the guard (slice.h), coroutine.c and hook.c ---- */
-/* From now on this coroutine runs; returns the one before. */
-lua_State *bridge__guard_switch(bridge__guard *guard, lua_State *L);
 /* Raise what no handler hears of: the error for lack of memory. */
 int bridge__guard_throw(lua_State *L);
 /* Say that the thread of these slices need not be kicked any more, if it is so. */
@@ -250,6 +252,23 @@ void bridge__visits_receive(bridge__guard *guard, lua_State *L);
 int bridge__guard_abandon(lua_State *L, lua_KFunction finish);
 /* Set our hook on the coroutine that runs.  Async-signal-safe. */
 void bridge__guard_arm(bridge__guard *guard);
+
+/* From now on this coroutine runs; returns the one before. */
+static inline lua_State *bridge__guard_switch(bridge__guard *guard,
+                                              lua_State *L)
+{
+  /* All relaxed: only this thread and its kicks touch it.  The fence lets a kick
+     that comes between the two find the coroutine, or this one find its mark. */
+  lua_State *before =
+      atomic_load_explicit(&guard->current, memory_order_relaxed);
+  atomic_store_explicit(&guard->current, L, memory_order_relaxed);
+  atomic_signal_fence(memory_order_seq_cst);
+  if (atomic_load_explicit(&guard->attention, memory_order_relaxed) != 0) {
+    bridge__guard_arm(guard);
+  }
+  return before;
+}
+
 /* Set it on all coroutines: one that somebody else resumes may be the one that runs.
    Async-signal-safe. */
 void bridge__guard_arm_all(bridge__guard *guard);

@@ -37,10 +37,9 @@ static void mark_killed(lua_State *L)
   lua_sethook(L, hook_of_killed, LUA_MASKCOUNT, 1);
 }
 
-bool bridge__guard_killed(lua_State *L)
+bool bridge__guard_was_killed(lua_State *L)
 {
-  return bridge__guard_of(L)->kills && lua_gethook(L) == hook_of_killed &&
-         lua_status(L) != LUA_OK;
+  return lua_gethook(L) == hook_of_killed && lua_status(L) != LUA_OK;
 }
 
 /* The script's own events stay on; the hook hands them on. */
