@@ -9,7 +9,7 @@
 
 #include <lauxlib.h>
 
-#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +33,7 @@ typedef struct tracing {
   int count;
   int skipped; /* behind the first ones */
   int unnamed;
+  uint64_t bits; /* of the functions of the levels */
   char *text;
   size_t size;
   size_t capacity;
@@ -41,35 +42,52 @@ typedef struct tracing {
 
 /* ---- Text ---- */
 
-static void add(tracing *job, const char *format, ...)
+/* Whether there is room for so many bytes and a zero. */
+static bool has_room(tracing *job, size_t size)
 {
-  for (int attempt = 0; attempt < 2 && !job->failed; attempt++) {
-    va_list arguments;
-    va_start(arguments, format);
-    const size_t room = job->capacity - job->size;
-    const int needed =
-        vsnprintf(job->text + job->size, room, format, arguments);
-    va_end(arguments);
-    if (needed >= 0 && (size_t)needed < room) {
-      job->size += (size_t)needed;
-      return;
-    }
-    const size_t capacity =
-        job->capacity * 2 + (size_t)(needed < 0 ? 0 : needed);
-    char *grown = bridge__resize(job->text, capacity);
-    job->failed = grown == NULL;
-    if (grown != NULL) {
-      job->text = grown;
-      job->capacity = capacity;
-    }
+  if (size < job->capacity - job->size) {
+    return true;
   }
+  const size_t capacity = job->capacity * 2 + size;
+  char *grown = bridge__resize(job->text, capacity);
+  job->failed = grown == NULL;
+  if (grown != NULL) {
+    job->text = grown;
+    job->capacity = capacity;
+  }
+  return !job->failed;
+}
+
+/* Most of a traceback: printf would take half of its time. */
+static void add_bytes(tracing *job, const char *bytes, size_t size)
+{
+  if (!job->failed && has_room(job, size)) {
+    memcpy(job->text + job->size, bytes, size);
+    job->size += size;
+    job->text[job->size] = '\0';
+  }
+}
+
+static void add(tracing *job, const char *text)
+{
+  add_bytes(job, text, strlen(text));
+}
+
+static void add_number(tracing *job, int number)
+{
+  char digits[sizeof "-2147483648"];
+  const int size = snprintf(digits, sizeof digits, "%d", number);
+  add_bytes(job, digits, (size_t)size);
 }
 
 /* At most BRIDGE__NAME_SHOWN bytes of it. */
 static void add_name(tracing *job, const char *name)
 {
-  const bool all = memchr(name, '\0', BRIDGE__NAME_SHOWN + 1) != NULL;
-  add(job, "%.*s%s", BRIDGE__NAME_SHOWN, name, all ? "" : "...");
+  const char *end = memchr(name, '\0', BRIDGE__NAME_SHOWN + 1);
+  add_bytes(job, name, end == NULL ? BRIDGE__NAME_SHOWN : (size_t)(end - name));
+  if (end == NULL) {
+    add(job, "...");
+  }
 }
 
 static void add_quoted(tracing *job, const char *module, const char *name)
@@ -90,12 +108,16 @@ static void add_function(tracing *job, const level *each)
     add(job, "function");
     add_quoted(job, each->module, each->name);
   } else if (ar->namewhat[0] != '\0') {
-    add(job, "%s", ar->namewhat);
+    add(job, ar->namewhat);
     add_quoted(job, NULL, ar->name);
   } else if (ar->what[0] == 'm') {
     add(job, "main chunk");
   } else if (ar->what[0] != 'C') {
-    add(job, "function <%s:%d>", ar->short_src, ar->linedefined);
+    add(job, "function <");
+    add(job, ar->short_src);
+    add(job, ":");
+    add_number(job, ar->linedefined);
+    add(job, ">");
   } else {
     add(job, "?");
   }
@@ -106,11 +128,16 @@ static void add_levels(tracing *job)
   for (int i = 0; i < job->count; i++) {
     const level *each = &job->levels[i];
     if (i == FIRST && job->skipped > 0) {
-      add(job, "\n\t...\t(skipping %d levels)", job->skipped);
+      add(job, "\n\t...\t(skipping ");
+      add_number(job, job->skipped);
+      add(job, " levels)");
     }
-    add(job, "\n\t%s:", each->ar.short_src);
+    add(job, "\n\t");
+    add(job, each->ar.short_src);
+    add(job, ":");
     if (each->ar.currentline > 0) {
-      add(job, "%d:", each->ar.currentline);
+      add_number(job, each->ar.currentline);
+      add(job, ":");
     }
     add(job, " in ");
     add_function(job, each);
@@ -142,6 +169,13 @@ static int count_levels(lua_State *L)
   return lua_getstack(L, low, &ar) != 0 ? low + 1 : 0;
 }
 
+/* One bit of it, so that most functions of the libraries are known by one look to be
+   on no level. */
+static uint64_t bit_of(const void *function)
+{
+  return (uint64_t)1 << ((uintptr_t)function / 16 % 64);
+}
+
 static void read_levels(lua_State *main, tracing *job)
 {
   const int all = count_levels(job->L);
@@ -153,6 +187,7 @@ static void read_levels(lua_State *main, tracing *job)
     lua_getinfo(job->L, "Slnt", &each->ar);
     lua_getinfo(main, "f", &each->ar);
     each->function = lua_topointer(main, -1);
+    job->bits |= bit_of(each->function);
     lua_pop(main, 1);
   }
   job->unnamed = job->count;
@@ -160,18 +195,19 @@ static void read_levels(lua_State *main, tracing *job)
 
 /* ---- Names ---- */
 
-/* The function on top has this name. */
-static void name_levels(lua_State *main,
-                        tracing *job,
-                        const char *module,
-                        const char *name)
+/* The function on top has the name below it. */
+static void name_levels(lua_State *main, tracing *job, const char *module)
 {
   const void *function = lua_topointer(main, -1);
+  if ((job->bits & bit_of(function)) == 0 ||
+      lua_type(main, -2) != LUA_TSTRING) {
+    return;
+  }
   for (int i = 0; i < job->count; i++) {
     level *each = &job->levels[i];
     if (each->function == function && each->name == NULL) {
       each->module = module;
-      each->name = name;
+      each->name = lua_tostring(main, -2);
       job->unnamed--;
     }
   }
@@ -183,15 +219,11 @@ static void find_names(lua_State *main, tracing *job, const char *module)
   lua_pushnil(main);
   while (job->unnamed > 0 && lua_next(main, -2) != 0) {
     const int type = lua_type(main, -1);
-    if (lua_type(main, -2) != LUA_TSTRING) {
-      lua_pop(main, 1);
-      continue;
-    }
-    const char *key = lua_tostring(main, -2);
     if (type == LUA_TFUNCTION) {
-      name_levels(main, job, module, key);
-    } else if (type == LUA_TTABLE && module == NULL) {
-      find_names(main, job, key);
+      name_levels(main, job, module);
+    } else if (type == LUA_TTABLE && module == NULL &&
+               lua_type(main, -2) == LUA_TSTRING) {
+      find_names(main, job, lua_tostring(main, -2));
     }
     lua_pop(main, 1);
   }
@@ -232,7 +264,9 @@ static int trace(lua_State *main)
     show_modules(job);
   }
   if (job->owner != NULL) {
-    add(job, "in %s:\n", job->owner);
+    add(job, "in ");
+    add(job, job->owner);
+    add(job, ":\n");
   }
   add(job, "stack traceback:");
   add_levels(job);
