@@ -291,6 +291,10 @@ struct bridge_queue {};
   size_t count();
   size_t bytes();
   uint64_t dropped();
+#if defined(SWIGPYTHON)
+  /* One that the package makes for itself. */
+  void hide() { bridge_object_hide($self); }
+#endif
   bridge_waker *shared_waker()
   {
     return bridge_waker_retain(bridge_queue_waker($self));

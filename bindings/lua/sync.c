@@ -122,8 +122,9 @@ static guard *push_guard(lua_State *L)
   return made;
 }
 
-/* mutex:guard([timeout]): a guard; a guard, "abandoned"; or nil, text, code.  It is
-   made before the mutex is locked, so that nothing can fail in between. */
+/* mutex:guard([timeout]): a guard; a guard, "abandoned"; or, with a timeout, nil, text,
+   code: without one it raises, since a scope whose guard is nil would run.  It is made
+   before the mutex is locked, so that nothing can fail in between. */
 static int mutex_guard(lua_State *L)
 {
   bridge_mutex *mutex = bridge__face_self(L, BRIDGE_HANDLE_MUTEX);
@@ -131,9 +132,13 @@ static int mutex_guard(lua_State *L)
   if (!bridge__face_seconds(L, 2, &timeout_ms)) {
     return lua_error(L);
   }
+  const bool for_ever = lua_isnoneornil(L, 2);
   guard *made = push_guard(L);
   bool abandoned = false;
   bridge_status status = bridge_mutex_lock(mutex, timeout_ms, &abandoned);
+  if (status != BRIDGE_OK && for_ever) {
+    return luaL_error(L, "no guard: %s", bridge_status_text(status));
+  }
   if (status != BRIDGE_OK) {
     return locked(L, status, false);
   }

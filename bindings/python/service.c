@@ -198,8 +198,7 @@ static bridge_status take_answers(bridge_queue **out)
   }
   bridge_status status = bridge_queue_create(out, NULL);
   if (status == BRIDGE_OK) {
-    /* For people: without memory it has none. */
-    (void)bridge_object_set_name(*out, "bridge answers");
+    bridge_object_hide(*out);
   }
   return status;
 }

@@ -548,6 +548,7 @@ private:
     EXPECT_EQ(found[1], flag);
     bridge_handle_release(found[0]);
     bridge_handle_release(found[1]);
+    TRY(bridge_object_hide(flag));
     return bridge_object_close(flag);
   }
 };

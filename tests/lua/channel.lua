@@ -377,7 +377,8 @@ do
   check.failed("ECLOSED", flag:clear())
   check.equal(flag:is_set(), false)
   check.failed("ECLOSED", mutex:lock())
-  check.failed("ECLOSED", mutex:guard())
+  check.failed("ECLOSED", mutex:guard(30))
+  check.raises("no guard: the object is closed", mutex.guard, mutex)
   check.failed("ECLOSED", mutex:with(error))
 end
 

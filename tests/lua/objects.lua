@@ -171,6 +171,13 @@ until f
 check.equal(f:close(), true)
 check.failed("ECLOSED", w:join(20))
 
+-- It finds itself, however early it looks.
+for _ = 1, 200 do
+  w = bridge.worker { [[return require("bridge").find_object("itself") ~= nil]],
+                      name = "itself" }
+  check.equal(w:join(30), true)
+end
+
 -- What a worker is made of is not there; what it makes itself is.
 w = bridge.worker [[
   local bridge = require "bridge"

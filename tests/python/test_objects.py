@@ -1,5 +1,6 @@
 """The registry of all objects: listed, found, named and closed from anywhere."""
 
+import asyncio
 import gc
 import os
 import threading
@@ -188,3 +189,29 @@ def test_the_child_of_a_fork_has_its_own():
         good = good and [each.object for each in bridge.objects()] == [own]
         os._exit(0 if good else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_the_package_makes_for_itself_is_not_there():
+    async def main():
+        worker = bridge.Worker(
+            "return require('bridge').serve{f = function() return 1 end}"
+        )
+        channel = bridge.Channel(1)
+        async with worker:
+            waiting = asyncio.ensure_future(channel.areceive())
+            assert await worker.acall("f") == 1
+            worker.call("f")
+            for each in bridge.objects():
+                if each.kind == "queue":
+                    each.object.close()
+            channel.send(2)
+            assert await worker.acall("f", timeout=LONG) == 1
+            assert await asyncio.wait_for(waiting, LONG) == 2
+
+    records = []
+    bridge.set_logger(records.append)
+    try:
+        asyncio.run(main())
+    finally:
+        bridge.set_logger(None)
+    assert records == []

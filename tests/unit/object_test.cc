@@ -170,6 +170,7 @@ TEST(Object, SaysNoToNothing)
   EXPECT_EQ(bridge_object_find_id(UINT64_MAX), nullptr);
   EXPECT_STATUS(bridge_object_set_name(nullptr, "x"), BRIDGE_EINVAL);
   EXPECT_STATUS(bridge_object_close(nullptr), BRIDGE_EINVAL);
+  EXPECT_STATUS(bridge_object_hide(nullptr), BRIDGE_EINVAL);
 }
 
 TEST(Object, ListsEachKindTheOldestFirst)
@@ -261,6 +262,7 @@ TEST(Object, OthersAreNotListed)
   EXPECT_EQ(info.references, 1u);
   EXPECT_EQ(info.id, 0u);
   EXPECT_STATUS(bridge_object_close(waker.get()), BRIDGE_EUNSUPPORTED);
+  EXPECT_STATUS(bridge_object_hide(waker.get()), BRIDGE_EUNSUPPORTED);
   EXPECT_STATUS(bridge_object_set_name(waker.get(), "x"), BRIDGE_EUNSUPPORTED);
 }
 
@@ -308,6 +310,25 @@ TEST(Object, IsFoundByItsName)
   EXPECT_STREQ(look(each.w.get()).name, "one of all");
   EXPECT_EQ(Any(bridge_object_find(BRIDGE_HANDLE_NONE, "one of all")).get(),
             each.w.get());
+}
+
+/* ---- Who is not to be found ---- */
+
+TEST(Object, AHiddenOneIsInNoList)
+{
+  auto one = channel();
+  EXPECT_STATUS(bridge_object_set_name(one.get(), "mine"), BRIDGE_OK);
+  size_t before = 0;
+  EXPECT_STATUS(bridge_objects(nullptr, 0, &before), BRIDGE_OK);
+  for (int i = 0; i < 2; i++) {
+    EXPECT_STATUS(bridge_object_hide(one.get()), BRIDGE_OK);
+    size_t count = 0;
+    EXPECT_STATUS(bridge_objects(nullptr, 0, &count), BRIDGE_OK);
+    EXPECT_EQ(count, before - 1);
+    EXPECT_EQ(bridge_object_find(BRIDGE_HANDLE_NONE, "mine"), nullptr);
+    EXPECT_EQ(bridge_object_find_id(look(one.get()).id), nullptr);
+  }
+  EXPECT_STREQ(look(one.get()).name, "mine");
 }
 
 /* ---- Those of which nobody has a handle ---- */

@@ -827,7 +827,8 @@ end
 -- mutex:lock([timeout]): true; or true, "abandoned" if the owner before ended
 --   without unlocking it; or nil, message, code.  mutex:unlock(): true.
 -- mutex:guard([timeout]): what unlocks it at the end of its scope,
---   `local guard <close> = mutex:guard()`; and "abandoned", as above.
+--   `local guard <close> = mutex:guard()`; and "abandoned", as above.  Without a
+--   timeout it raises what `lock` returns: a scope whose guard is nil would run.
 -- mutex:with(function, ...): what the function returns, or raises.
 -- mutex:abandon(): unlock it, and tell the next one.  mutex:locked().
 -- mutex:close(): true; nobody gets it any more, but ECLOSED; who has it can still

@@ -166,6 +166,7 @@ class Answers:
         self.queue = _core.Queue(
             0, 0, _core.QUEUE_BLOCK, -1, None, _core.WAKER_DEFAULT
         )
+        self.queue.hide()
         self.waiting: dict[int, asyncio.Future[Any]] = {}
         self.sessions = itertools.count(1)
         self.waker = self.queue.waker()

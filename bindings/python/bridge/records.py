@@ -118,7 +118,8 @@ class _Pump:
     """Takes records out of a queue, on a thread of Python."""
 
     def __init__(self, take: Take) -> None:
-        self.queue = Queue(name="bridge log")
+        self.queue = Queue()
+        self.queue._core.hide()
         self._take = take
         self.thread = threading.Thread(
             target=self._run, name="bridge log", daemon=True

@@ -135,6 +135,18 @@ BRIDGE_API bridge_status bridge_object_set_name(void *handle, const char *name);
  */
 BRIDGE_API bridge_status bridge_object_close(void *handle);
 
+/**
+ * Take an object out of the list: bridge_objects does not give it any more, and
+ * nobody finds it.  For what a library or a binding makes for itself, which others
+ * should not close.
+ *
+ * @param handle  what is listed; hiding twice is harmless
+ * @return BRIDGE_OK; BRIDGE_EUNSUPPORTED; BRIDGE_EINVAL; BRIDGE_EFORKED
+ *
+ * @threadsafety Any thread.
+ */
+BRIDGE_API bridge_status bridge_object_hide(void *handle);
+
 BRIDGE_END_DECLS
 
 #endif /* BRIDGE_OBJECT_H */

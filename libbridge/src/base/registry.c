@@ -31,14 +31,8 @@ uint64_t bridge__registry_number(void)
   return atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
 }
 
-void bridge__enlist(void *object)
+static void append(bridge__listed *listed)
 {
-  bridge__listed *listed = object;
-  if (listed->id == 0) {
-    listed->id = bridge__registry_number();
-  }
-  bridge__at_fork(BRIDGE__FORK_OBJECTS, lock, unlock);
-  lock();
   listed->listed = true;
   listed->younger = NULL;
   listed->older = last;
@@ -48,19 +42,34 @@ void bridge__enlist(void *object)
     first = listed;
   }
   last = listed;
+}
+
+void bridge__enlist(void *object)
+{
+  bridge__listed *listed = object;
+  if (listed->id == 0) {
+    listed->id = bridge__registry_number();
+  }
+  bridge__at_fork(BRIDGE__FORK_OBJECTS, lock, unlock);
+  lock();
+  if (!listed->listed) {
+    append(listed);
+  }
   unlock();
 }
 
 static void take_out(bridge__listed *listed)
 {
   lock();
-  bridge__listed **behind =
-      listed->older == NULL ? &first : &listed->older->younger;
-  bridge__listed **before =
-      listed->younger == NULL ? &last : &listed->younger->older;
-  *behind = listed->younger;
-  *before = listed->older;
-  listed->listed = false;
+  if (listed->listed) {
+    bridge__listed **behind =
+        listed->older == NULL ? &first : &listed->older->younger;
+    bridge__listed **before =
+        listed->younger == NULL ? &last : &listed->younger->older;
+    *behind = listed->younger;
+    *before = listed->older;
+    listed->listed = false;
+  }
   unlock();
 }
 
@@ -227,4 +236,13 @@ bridge_status bridge_object_close(void *handle)
 {
   bridge_status status = check(handle);
   return status == BRIDGE_OK ? listing_of(handle)->close(handle) : status;
+}
+
+bridge_status bridge_object_hide(void *handle)
+{
+  bridge_status status = check(handle);
+  if (status == BRIDGE_OK) {
+    take_out(handle);
+  }
+  return status;
 }

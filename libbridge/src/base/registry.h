@@ -30,8 +30,8 @@ typedef struct bridge__listed {
 /* The next number. */
 uint64_t bridge__registry_number(void);
 
-/* Once the object is complete; a number is given if it has none.  It may have a name
-   already, one that lives as long as it does, and then keeps that. */
+/* Once the object is complete, again or not; a number is given if it has none.  It may
+   have a name already, one that lives as long as it does, and then keeps that. */
 void bridge__enlist(void *object);
 /* At the end of the last reference. */
 void bridge__unlist(void *object);

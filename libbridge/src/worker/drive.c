@@ -224,6 +224,7 @@ void bridge__worker_thread(void *user)
 {
   bridge_worker *worker = user;
   bridge_message *first = NULL;
+  bridge__registry_admit(worker); /* before its script looks for it */
   bridge__gauge_arrive(&worker->gauge);
   for (;;) {
     bridge__worker_wait_while_paused(worker);
