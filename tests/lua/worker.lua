@@ -402,4 +402,21 @@ do
   check.equal(q:pop(0), true)
 end
 
+-- Whose own time is over takes those along that it closes.
+for _, limit in ipairs { "cooperative", "prompt" } do
+  local w = bridge.worker { [[
+    local bridge = require "bridge"
+    local child <close> = bridge.worker { "while true do end", name = "runaway" }
+    bridge.sleep(60)
+  ]], stop = limit, timeout = limit == "cooperative" and 0.1 or nil }
+  local child
+  check.eventually(function()
+    child = bridge.find "runaway"
+    return child
+  end)
+  if limit == "prompt" then w:cancel("cooperative") end
+  check.failed(limit == "prompt" and "ECANCELLED" or "ETIMEDOUT", w:join(30))
+  check.failed("ECANCELLED", child:join(30))
+end
+
 check.done()

@@ -628,11 +628,11 @@ BRIDGE_API bridge_status bridge_worker_cancel(bridge_worker *worker,
  * @param worker    the worker
  * @param grace_ms  milliseconds for each stage; negative for 1000
  * @return BRIDGE_OK once it has ended, however it ended; BRIDGE_ELOST if it
- *         refuses; BRIDGE_ETIMEDOUT if another thread steps it and does not return, or
- *         if the time of the calling script is over;
- *         BRIDGE_ECANCELLED if the calling worker is cancelled; BRIDGE_EDEADLOCK from
- *         the worker itself, which has been asked to stop; BRIDGE_EFORKED;
- *         BRIDGE_EINVAL
+ *         refuses; BRIDGE_ETIMEDOUT if another thread steps it and does not return;
+ *         BRIDGE_ECANCELLED if the calling worker is cancelled, BRIDGE_ETIMEDOUT if the
+ *         time of the calling script is over: a worker with a thread is then cancelled
+ *         without a grace, and not waited for; BRIDGE_EDEADLOCK from the worker itself,
+ *         which has been asked to stop; BRIDGE_EFORKED; BRIDGE_EINVAL
  *
  * @threadsafety Any thread.
  */

@@ -296,12 +296,16 @@ static bridge_status close_stepped(bridge_worker *worker, int grace_ms)
   return given_up ? end_stepped(worker) : status;
 }
 
-/* The second half of its time is hard: first it may clean up.  Where the caller's own
-   time is over, that is no reason to give the worker up. */
+/* The second half of its time is hard: first it may clean up.  Where the caller was
+   cancelled or its own time is over, the worker has none, and is not given up. */
 static bridge_status close_threaded(bridge_worker *worker, int grace_ms)
 {
   bridge_status status = wait_or_refuse(worker, grace_ms);
-  if (status == BRIDGE_ETIMEDOUT && !bridge__out_of_time()) {
+  bool hurried = status == BRIDGE_ECANCELLED ||
+                 (status == BRIDGE_ETIMEDOUT && bridge__out_of_time());
+  if (hurried) {
+    bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, 0);
+  } else if (status == BRIDGE_ETIMEDOUT) {
     bridge_worker_cancel(worker, BRIDGE_STOP_DEFAULT, grace_ms / 2);
     status = wait_or_refuse(worker, grace_ms < LEAST_MS ? LEAST_MS : grace_ms);
   }
