@@ -462,6 +462,120 @@ TEST(Channel, WhoWithdrawsAfterHeWasToldPassesItOn)
   EXPECT_EQ(notices.next(), 4);
 }
 
+/* As many bytes as make it too large for what is left, or not. */
+bridge_message *blob(size_t size)
+{
+  bridge_message *m = nullptr;
+  const std::string text(size, 'x');
+  EXPECT_STATUS(bridge_message_create(&m, 0), BRIDGE_OK);
+  EXPECT_STATUS(bridge_message_write_string(m, text.data(), size), BRIDGE_OK);
+  return m;
+}
+
+bridge_status send_blob(bridge_channel *channel, size_t size, int timeout_ms)
+{
+  bridge_message *m = blob(size);
+  bridge_status status = bridge_channel_send_timeout(channel, &m, timeout_ms);
+  bridge_message_release(m);
+  return status;
+}
+
+class ChannelRoom : public ::testing::Test
+{
+protected:
+  ChannelRoom()
+      : channel([](bridge_channel_options &o) {
+          o.items = 10;
+          o.bytes = 1000;
+        })
+  {
+    EXPECT_STATUS(send_blob(channel, 300, 0), BRIDGE_OK);
+    EXPECT_STATUS(send_blob(channel, 500, 0), BRIDGE_OK);
+  }
+  void free_some()
+  {
+    bridge_message *m = nullptr;
+    EXPECT_STATUS(bridge_channel_receive(channel, &m, 0), BRIDGE_OK);
+    bridge_message_release(m);
+  }
+  bridge_status ask(uint64_t session)
+  {
+    return notify(channel, notices, session, BRIDGE_CHANNEL_SENDING);
+  }
+  Numbers channel;
+  Notices notices;
+};
+
+TEST_F(ChannelRoom, IsOfferedToEachOnceWhomItIsTooSmallFor)
+{
+  EXPECT_STATUS(ask(1), BRIDGE_OK);
+  EXPECT_STATUS(ask(2), BRIDGE_OK);
+  free_some();
+  EXPECT_EQ(notices.next(), 1);
+  for (uint64_t i = 1; i <= 2; i++) { /* each as an event loop does it */
+    EXPECT_STATUS(send_blob(channel, 800, 0), BRIDGE_EFULL);
+    EXPECT_STATUS(bridge_channel_withdraw(channel, notices, i), BRIDGE_OK);
+    EXPECT_STATUS(ask(i + 2), BRIDGE_OK);
+    EXPECT_STATUS(send_blob(channel, 800, 0), BRIDGE_EFULL);
+    EXPECT_EQ(notices.next(), i == 1 ? 2 : -1);
+  }
+  free_some(); /* once there is more the first of them is told again */
+  EXPECT_EQ(notices.next(), 3);
+}
+
+TEST_F(ChannelRoom, IsOfferedToTheNextAsSoonAsItWasTooSmallForOne)
+{
+  EXPECT_STATUS(ask(1), BRIDGE_OK);
+  EXPECT_STATUS(ask(2), BRIDGE_OK);
+  free_some();
+  EXPECT_EQ(notices.next(), 1);
+  EXPECT_STATUS(ask(3), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), -1);
+  EXPECT_STATUS(send_blob(channel, 800, 0), BRIDGE_EFULL);
+  EXPECT_EQ(notices.next(), 2);
+  EXPECT_STATUS(send_blob(channel, 200, 0), BRIDGE_OK);
+}
+
+TEST_F(ChannelRoom, OfNoBytesIsPassedOnToo)
+{
+  bridge_message *empty = nullptr;
+  EXPECT_STATUS(bridge_message_create(&empty, 0), BRIDGE_OK);
+  EXPECT_STATUS(bridge_channel_unreceive(channel, &empty), BRIDGE_OK);
+  EXPECT_STATUS(
+      bridge_channel_set_limit(channel, 3, bridge_channel_bytes(channel)),
+      BRIDGE_OK);
+  EXPECT_STATUS(ask(1), BRIDGE_OK);
+  EXPECT_STATUS(ask(2), BRIDGE_OK);
+  free_some();
+  EXPECT_EQ(notices.next(), 1);
+  EXPECT_STATUS(bridge_channel_withdraw(channel, notices, 1), BRIDGE_OK);
+  EXPECT_EQ(notices.next(), 2);
+}
+
+/* Where it was told of it, another one hears. */
+TEST(Channel, TellsTheNextWhereNobodyHears)
+{
+  for (bool closed : {true, false}) {
+    Numbers channel;
+    Notices notices;
+    auto gone = std::make_unique<Notices>();
+    EXPECT_STATUS(notify(channel, *gone, 1), BRIDGE_OK);
+    EXPECT_STATUS(notify(channel, *gone, 2), BRIDGE_OK);
+    EXPECT_STATUS(notify(channel, notices, 3), BRIDGE_OK);
+    EXPECT_STATUS(notify(channel, notices, 4), BRIDGE_OK);
+    if (closed) {
+      EXPECT_STATUS(bridge_queue_close(*gone), BRIDGE_OK);
+    } else {
+      gone.reset();
+    }
+    EXPECT_STATUS(channel.send(7), BRIDGE_OK);
+    EXPECT_EQ(notices.next(), 3);
+    EXPECT_EQ(notices.next(), -1);
+    EXPECT_STATUS(channel.send(8), BRIDGE_OK);
+    EXPECT_EQ(notices.next(), 4);
+  }
+}
+
 TEST(Channel, TellsWhenItIsClosedAndWhenItGoes)
 {
   Notices notices;

@@ -260,8 +260,9 @@ BRIDGE_API uint64_t bridge_channel_wakes(bridge_channel *channel);
  * waits at this end, or when that end is closed, woken, or freed.
  *
  * Ask first, then try, without waiting; what comes in between is not missed.  Who is
- * told may find nothing, since another was quicker: then ask again.  Who goes
- * without trying withdraws, so that somebody else is told.
+ * told may find nothing, since another was quicker, or too little room: then ask again;
+ * the room is offered to the others who wait.  Who goes without trying withdraws, so
+ * that somebody else is told.  So it is, too, if the queue was closed or released.
  *
  * @param channel  the channel
  * @param end      BRIDGE_CHANNEL_RECEIVING to receive, BRIDGE_CHANNEL_SENDING to send

@@ -7,13 +7,19 @@ static void append(bridge__watchers *list, bridge__watch *watch)
 {
   watch->next = NULL;
   watch->previous = list->last;
-  watch->told = false;
+  bridge__watch_looked(list, watch);
   if (list->last == NULL) {
     list->first = watch;
   } else {
     list->last->next = watch;
   }
   list->last = watch;
+}
+
+void bridge__watch_looked(const bridge__watchers *list, bridge__watch *watch)
+{
+  watch->told = false;
+  watch->seen = list->changes;
 }
 
 void bridge__watch_add(bridge__watchers *list,
@@ -27,7 +33,7 @@ void bridge__watch_add(bridge__watchers *list,
 
 void bridge__watch_add_hearer(bridge__watchers *list,
                               bridge__watch *watch,
-                              void (*hear)(bridge__watch *watch))
+                              bool (*hear)(bridge__watch *watch))
 {
   watch->sleeper = NULL;
   watch->hear = hear;
@@ -65,10 +71,10 @@ static void tell(bridge__watchers *list, bridge__watch *watch)
   }
 }
 
-void bridge__watch_tell_one(bridge__watchers *list, const bridge__watch *after)
+void bridge__watch_tell_next(bridge__watchers *list)
 {
-  bridge__watch *watch = after == NULL ? list->first : after->next;
-  while (watch != NULL && watch->told) {
+  bridge__watch *watch = list->first;
+  while (watch != NULL && (watch->told || watch->seen == list->changes)) {
     watch = watch->next;
   }
   if (watch != NULL) {
@@ -76,21 +82,25 @@ void bridge__watch_tell_one(bridge__watchers *list, const bridge__watch *after)
   }
 }
 
+void bridge__watch_tell_one(bridge__watchers *list)
+{
+  list->changes++; /* which nobody has seen */
+  bridge__watch_tell_next(list);
+}
+
 void bridge__watch_tell_all(bridge__watchers *list)
 {
   bridge__watch *next = NULL;
+  list->changes++;
   for (bridge__watch *watch = list->first; watch != NULL; watch = next) {
     next = watch->next;
     tell(list, watch);
   }
 }
 
-void bridge__watch_settle(bridge__watchers *list)
+/* How many nobody hears. */
+static size_t hear_all(bridge__watchers *list)
 {
-  /* Takes nothing: who told somebody sees it, or that it was taken. */
-  if (atomic_load_explicit(&list->told, memory_order_relaxed) == NULL) {
-    return;
-  }
   /* Takes the watches. */
   bridge__watch *told =
       atomic_exchange_explicit(&list->told, NULL, memory_order_acquire);
@@ -101,10 +111,27 @@ void bridge__watch_settle(bridge__watchers *list)
     first = told;
     told = next;
   }
+  size_t unheard = 0;
   while (first != NULL) {
     bridge__watch *next = first->next;
-    first->hear(first);
+    unheard += !first->hear(first);
     first = next;
+  }
+  return unheard;
+}
+
+void bridge__watch_settle(bridge__watchers *list, bridge__mutex *mutex)
+{
+  /* Takes nothing: who told somebody sees it, or that it was taken. */
+  while (atomic_load_explicit(&list->told, memory_order_relaxed) != NULL) {
+    size_t unheard = hear_all(list);
+    if (unheard > 0) {
+      bridge__mutex_lock(mutex);
+      for (; unheard > 0; unheard--) {
+        bridge__watch_tell_next(list);
+      }
+      bridge__mutex_unlock(mutex);
+    }
   }
 }
 
@@ -116,7 +143,7 @@ void bridge__watch_wake(void *parking)
 void bridge__watch_pass_on(bridge__watchers *list, bridge__watch *watch)
 {
   if (watch->told) {
-    bridge__watch_tell_one(list, NULL);
+    bridge__watch_tell_next(list);
   }
   watch->told = true;
 }
@@ -138,7 +165,7 @@ static bridge_status sleep_until(bridge__mutex *mutex,
       bridge__watch_pass_on(list, watch);
     } else {
       const bool over = look(request, watch);
-      watch->told = false;
+      bridge__watch_looked(list, watch);
       if (over) {
         return BRIDGE_OK;
       }
@@ -150,7 +177,7 @@ static bridge_status sleep_until(bridge__mutex *mutex,
       return BRIDGE_ETIMEDOUT;
     }
     bridge__mutex_unlock(mutex);
-    bridge__watch_settle(list);
+    bridge__watch_settle(list, mutex);
     in_time = bridge__parking_park(watch->sleeper, ticket, deadline);
     bridge__mutex_lock(mutex);
   }
@@ -174,7 +201,7 @@ static bridge_status wait_sleeping(bridge__mutex *mutex,
     status = sleep_until(mutex, list, &watch, look, request, deadline);
     bridge__watch_remove(list, &watch);
     bridge__mutex_unlock(mutex);
-    bridge__watch_settle(list); /* if it was passed on */
+    bridge__watch_settle(list, mutex); /* if it was passed on */
     bridge__wait_end();
   } else {
     status = BRIDGE_ECANCELLED;

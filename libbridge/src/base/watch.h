@@ -7,7 +7,11 @@
 
    Among the sleepers stand those who do not sleep, but want to hear of it, once:
    they are taken out when they are told, and hear of it from whoever has let go of
-   the mutex next, since that calls others. */
+   the mutex next, since that calls others.
+
+   Who is told and cannot use it lets the next one know, and that one the next.  It
+   ends since the changes are counted: nobody is told of one that he has already
+   looked at. */
 #ifndef BRIDGE_BASE_WATCH_H
 #define BRIDGE_BASE_WATCH_H
 
@@ -15,13 +19,16 @@
 #include "platform/platform.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 
 typedef struct bridge__watch {
   struct bridge__watch *next;
   struct bridge__watch *previous;
   bridge__parking *sleeper; /* or NULL, and then: */
-  void (*hear)(struct bridge__watch *watch);
-  bool told; /* to look again, and has not yet */
+  bool (*hear)(
+      struct bridge__watch *watch); /* false: nobody hears it any more */
+  bool told;                        /* to look again, and has not yet */
+  uint64_t seen; /* how many changes there had been as it looked */
 } bridge__watch;
 
 /* In the order in which they came; guarded by the object's mutex, as are all
@@ -29,26 +36,33 @@ typedef struct bridge__watch {
 typedef struct bridge__watchers {
   bridge__watch *first;
   bridge__watch *last;
+  uint64_t changes;
   _Atomic(bridge__watch *) told; /* who is to hear, the last one first */
 } bridge__watchers;
 
 void bridge__watch_add(bridge__watchers *list,
                        bridge__watch *watch,
                        bridge__parking *sleeper);
-/* One who does not sleep. */
+/* One who does not sleep, and looks by himself after that. */
 void bridge__watch_add_hearer(bridge__watchers *list,
                               bridge__watch *watch,
-                              void (*hear)(bridge__watch *watch));
+                              bool (*hear)(bridge__watch *watch));
 void bridge__watch_remove(bridge__watchers *list, bridge__watch *watch);
 
-/* The first who was not told yet; of those who stand behind `after`, if it is not
-   NULL. */
-void bridge__watch_tell_one(bridge__watchers *list, const bridge__watch *after);
+/* A change: the first who was not told yet, or all. */
+void bridge__watch_tell_one(bridge__watchers *list);
 void bridge__watch_tell_all(bridge__watchers *list);
+/* No change, but somebody has left one to others: the first who was neither told of
+   it nor has looked since. */
+void bridge__watch_tell_next(bridge__watchers *list);
+
+/* This one has looked. */
+void bridge__watch_looked(const bridge__watchers *list, bridge__watch *watch);
 
 /* Without the mutex, and after each call that may have told somebody: let them hear
-   of it who do not sleep. */
-void bridge__watch_settle(bridge__watchers *list);
+   of it who do not sleep.  Where nobody hears it, the next one is told, for which it
+   takes the mutex. */
+void bridge__watch_settle(bridge__watchers *list, bridge__mutex *mutex);
 
 /* Who was told, and does not look: the next one hears of it, and this one is not told
    until it has looked again. */

@@ -49,6 +49,22 @@ bridge_message *bridge__channel_take(bridge_channel *channel);
 /* All messages, as a list. */
 bridge_node *bridge__channel_take_all(bridge_channel *channel);
 
+static inline bool bridge__channel_fits(const bridge_channel *channel,
+                                        size_t size)
+{
+  return channel->items < channel->most_items &&
+         channel->bytes <= channel->most_bytes &&
+         size <= channel->most_bytes - channel->bytes;
+}
+
+/* By who goes without the room, or leaves some. */
+static inline void bridge__channel_offer_room(bridge_channel *channel)
+{
+  if (bridge__channel_fits(channel, 0)) {
+    bridge__watch_tell_next(&channel->senders);
+  }
+}
+
 /* What a receiver asks for, and how it went. */
 typedef struct bridge__receiving {
   bridge_channel *channel;
@@ -67,8 +83,8 @@ bool bridge__channel_look(bridge__receiving *wanted);
 /* After each call that may have told somebody. */
 static inline void bridge__channel_settle(bridge_channel *channel)
 {
-  bridge__watch_settle(&channel->receivers);
-  bridge__watch_settle(&channel->senders);
+  bridge__watch_settle(&channel->receivers, &channel->mutex);
+  bridge__watch_settle(&channel->senders, &channel->mutex);
 }
 
 /* Freeing runs code of others. */

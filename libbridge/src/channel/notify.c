@@ -38,16 +38,17 @@ bridge_status bridge_channel_notify(bridge_channel *channel,
   return BRIDGE_OK;
 }
 
-/* Under the mutex.  This one may have been told already, and then goes without what
-   it was told of: somebody else has to hear of that. */
-static void pass_on(bridge_channel *channel)
+/* Under the mutex.  Who is in no list any more was told, and may go without what it
+   was told of: somebody else has to hear of that. */
+static void pass_on(bridge_channel *channel,
+                    const bridge__notice *receives,
+                    const bridge__notice *sends)
 {
-  if (channel->items > 0) {
-    bridge__watch_tell_one(&channel->receivers, NULL);
+  if (receives == NULL && channel->items > 0) {
+    bridge__watch_tell_next(&channel->receivers);
   }
-  if (channel->items < channel->most_items &&
-      channel->bytes < channel->most_bytes) {
-    bridge__watch_tell_one(&channel->senders, NULL);
+  if (sends == NULL) {
+    bridge__channel_offer_room(channel);
   }
 }
 
@@ -64,7 +65,7 @@ bridge_status bridge_channel_withdraw(bridge_channel *channel,
       bridge__notice_take(&channel->receivers, answers, session);
   bridge__notice *sends =
       bridge__notice_take(&channel->senders, answers, session);
-  pass_on(channel);
+  pass_on(channel, receives, sends);
   bridge__mutex_unlock(&channel->mutex);
   bridge__channel_settle(channel);
   if (receives != NULL) {

@@ -10,7 +10,7 @@ static void take(bridge__receiving *wanted)
     wanted->messages[wanted->count++] = bridge__channel_take(channel);
   }
   /* One: it tells the next, if there is room for more. */
-  bridge__watch_tell_one(&channel->senders, NULL);
+  bridge__watch_tell_one(&channel->senders);
 }
 
 /* The waker is cleared while nothing is inside, and raised after something went

@@ -77,7 +77,7 @@ static bridge_status look(source *each, bridge_message **message, bool *woken)
                               .wakes = each->wakes};
   bridge__mutex_lock(&channel->mutex);
   const bool over = bridge__channel_look(&wanted);
-  each->watch.told = false;
+  bridge__watch_looked(&channel->receivers, &each->watch);
   bridge__mutex_unlock(&channel->mutex);
   *woken = over && wanted.status == BRIDGE_EEMPTY;
   return wanted.status;
@@ -118,7 +118,7 @@ static void unwatch(source *each)
   bridge__watch_remove(&channel->receivers, &each->watch);
   if (each->watch.told && channel->items > 0) {
     /* This one took another message: somebody else has to hear of it. */
-    bridge__watch_tell_one(&channel->receivers, NULL);
+    bridge__watch_tell_next(&channel->receivers);
   }
   bridge__mutex_unlock(&channel->mutex);
 }

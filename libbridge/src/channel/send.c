@@ -9,17 +9,10 @@ typedef struct sending {
   bool first;           /* the channel was empty */
 } sending;
 
-static bool fits(const bridge_channel *channel, size_t size)
-{
-  return channel->items < channel->most_items &&
-         channel->bytes <= channel->most_bytes &&
-         size <= channel->most_bytes - channel->bytes;
-}
-
 static void drop_until_fits(bridge_channel *channel, sending *wanted)
 {
   const size_t size = (*wanted->message)->size;
-  while (channel->items > 0 && !fits(channel, size)) {
+  while (channel->items > 0 && !bridge__channel_fits(channel, size)) {
     bridge_message *oldest = bridge__channel_take(channel);
     oldest->node.next = wanted->dropped;
     wanted->dropped = &oldest->node;
@@ -32,10 +25,8 @@ static void append(bridge_channel *channel, sending *wanted)
   wanted->first = channel->items == 0;
   bridge__channel_append(channel, *wanted->message);
   *wanted->message = NULL;
-  bridge__watch_tell_one(&channel->receivers, NULL);
-  if (fits(channel, 0)) {
-    bridge__watch_tell_one(&channel->senders, NULL); /* room for another */
-  }
+  bridge__watch_tell_one(&channel->receivers);
+  bridge__channel_offer_room(channel);
 }
 
 /* Why the message can never go in, or BRIDGE_OK. */
@@ -57,12 +48,14 @@ static bool look(void *request, bridge__watch *watch)
       channel->policy == BRIDGE_QUEUE_DROP_OLDEST) {
     drop_until_fits(channel, wanted);
   }
-  const bool fitting = wanted->status == BRIDGE_OK && fits(channel, size);
+  const bool fitting =
+      wanted->status == BRIDGE_OK && bridge__channel_fits(channel, size);
   if (fitting) {
     append(channel, wanted);
-  } else if (watch != NULL && watch->told) {
-    /* The room is for a smaller one, or for one who still wants it. */
-    bridge__watch_tell_one(&channel->senders, watch);
+  } else if (watch == NULL || watch->told) {
+    /* He may have been told of room that is for a smaller one.  Of who does not
+       sleep it is not known. */
+    bridge__channel_offer_room(channel);
   }
   return fitting || wanted->status != BRIDGE_OK;
 }
@@ -122,7 +115,7 @@ static bridge_status put_front(bridge_channel *channel,
   }
   bridge__channel_put_front(channel, *message);
   *message = NULL;
-  bridge__watch_tell_one(&channel->receivers, NULL);
+  bridge__watch_tell_one(&channel->receivers);
   return BRIDGE_OK;
 }
 

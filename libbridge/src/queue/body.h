@@ -50,6 +50,9 @@ struct bridge_queue {
   void *drop_user;
   _Atomic(bridge__queue_unheard *) unheard; /* or NULL */
 
+  /* How many notices have a reference: without others nobody hears them. */
+  atomic_size_t notices;
+
   /* A select that is the consumer. */
   atomic_uint selecting;
   bridge__parking *selector; /* guarded by mutex */

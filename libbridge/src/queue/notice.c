@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "message/message.h"
-#include "queue/queue.h"
+#include "queue/body.h"
 
 bridge_status bridge__notice_create(bridge__notice **out,
                                     bridge_queue *answers,
@@ -20,6 +20,8 @@ bridge_status bridge__notice_create(bridge__notice **out,
     return status;
   }
   notice->answers = bridge_queue_retain(answers);
+  /* Publishes nothing: the mutex of the list does. */
+  atomic_fetch_add_explicit(&answers->notices, 1, memory_order_relaxed);
   notice->answer->envelope =
       (bridge__envelope){.kind = BRIDGE__ANSWER, .session = session};
   *out = notice;
@@ -29,16 +31,32 @@ bridge_status bridge__notice_create(bridge__notice **out,
 void bridge__notice_free(bridge__notice *notice)
 {
   bridge_message_release(notice->answer);
+  /* Publishes nothing: the release does. */
+  atomic_fetch_sub_explicit(&notice->answers->notices, 1, memory_order_relaxed);
   bridge_queue_release(notice->answers);
   bridge__free(notice);
 }
 
-/* A queue that was closed has nobody who waits. */
-static void hear(bridge__watch *watch)
+/* Whether somebody has the queue who is no notice. */
+static bool is_heard(bridge_queue *queue)
+{
+  /* Both take nothing: who has no reference cannot get one but from the registry,
+     and does not wait for this. */
+  const size_t notices =
+      atomic_load_explicit(&queue->notices, memory_order_relaxed);
+  return atomic_load_explicit(&queue->object.object.references,
+                              memory_order_relaxed) > notices;
+}
+
+/* Nobody hears it in a queue that was closed, or that nobody else has. */
+static bool hear(bridge__watch *watch)
 {
   bridge__notice *notice = (bridge__notice *)watch; /* its first member */
-  bridge__queue_push_forced(notice->answers, &notice->answer);
+  const bool heard = is_heard(notice->answers);
+  bridge_status status =
+      bridge__queue_push_forced(notice->answers, &notice->answer);
   bridge__notice_free(notice);
+  return heard && status == BRIDGE_OK;
 }
 
 void bridge__notice_add(bridge__watchers *list, bridge__notice *notice)

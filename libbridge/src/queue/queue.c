@@ -282,6 +282,7 @@ static bridge_status make(bridge_queue **out,
   atomic_init(&queue->may_block, false);
   atomic_init(&queue->dropped, 0);
   atomic_init(&queue->unheard, NULL);
+  atomic_init(&queue->notices, 0);
   atomic_init(&queue->selecting, 0);
   atomic_init(&queue->pushed, 0);
   atomic_init(&queue->known, 0);

@@ -170,7 +170,7 @@ static void open_for_next(bridge_mutex *mutex, bool abandoned)
   bridge__mutex_lock(&mutex->guard);
   mutex->owner = 0;
   mutex->abandoned = abandoned;
-  bridge__watch_tell_one(&mutex->waiting, NULL);
+  bridge__watch_tell_one(&mutex->waiting);
   bridge__mutex_unlock(&mutex->guard);
 }
 

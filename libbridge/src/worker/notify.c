@@ -26,7 +26,7 @@ bridge_status bridge_worker_notify(bridge_worker *worker,
     bridge__watch_tell_all(&worker->notices);
   }
   bridge__mutex_unlock(&worker->mutex);
-  bridge__watch_settle(&worker->notices);
+  bridge__watch_settle(&worker->notices, &worker->mutex);
   return BRIDGE_OK;
 }
 
@@ -49,5 +49,5 @@ void bridge__notify_end(bridge_worker *worker)
   bridge__mutex_lock(&worker->mutex);
   bridge__watch_tell_all(&worker->notices);
   bridge__mutex_unlock(&worker->mutex);
-  bridge__watch_settle(&worker->notices);
+  bridge__watch_settle(&worker->notices, &worker->mutex);
 }
