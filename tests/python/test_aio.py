@@ -583,6 +583,78 @@ def test_aselect_takes_what_stands_first_of_channels_and_queues(queue):
     run(main())
 
 
+def turns_of(monkeypatch):
+    """Counts how often somebody asks to be told."""
+    turns = []
+    make = aio._Change.__init__
+
+    def init(self):
+        turns.append(self)
+        make(self)
+
+    monkeypatch.setattr(aio._Change, "__init__", init)
+    return turns
+
+
+async def many_turns():
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def test_senders_for_whom_room_is_too_small_wait_without_turns(monkeypatch):
+    async def main():
+        channel = bridge.Channel(items=10, bytes=1000)
+        channel.send("x" * 300)
+        channel.send("x" * 300)
+        large = [asyncio.ensure_future(channel.asend("y" * 800)) for _ in range(2)]
+        await many_turns()
+        channel.receive()
+        await many_turns()
+        assert len(turns) <= 6
+        await channel.asend("z" * 100)
+        for _ in range(4):
+            await channel.areceive(timeout=30)
+        await asyncio.gather(*large)
+
+    turns = turns_of(monkeypatch)
+    run(main())
+
+
+@pytest.mark.parametrize("other", [bridge.Channel, lambda: bridge.Queue(waker="pipe")])
+def test_aselect_waits_without_turns_beside_what_is_closed(queue, other, monkeypatch):
+    async def main():
+        beside = other()
+        waits = asyncio.ensure_future(bridge.aselect([queue, beside]))
+        await many_turns()
+        queue.push(1)
+        queue.close()
+        assert await waits == (0, 1)
+        waits = asyncio.ensure_future(bridge.aselect([queue, beside]))
+        del turns[:]
+        await many_turns()
+        assert len(turns) <= 2
+        beside.close()
+        with pytest.raises(bridge.Closed):
+            await waits
+
+    turns = turns_of(monkeypatch)
+    run(main())
+
+
+def test_a_loop_whose_answers_were_closed_gets_others():
+    async def main():
+        async with bridge.Worker(SERVICE) as worker:
+            assert await worker.acall("echo", 1) == 1
+            waits = asyncio.ensure_future(bridge.Channel().areceive())
+            await asyncio.sleep(0)
+            aio._answers[asyncio.get_running_loop()].queue.close()
+            with pytest.raises(bridge.Closed):
+                await asyncio.wait_for(waits, 30)
+            assert await worker.acall("echo", 2, timeout=30) == 2
+
+    run(main())
+
+
 def test_atraceback_tells_where_it_is(spinning):
     async def main():
         async with spinning() as worker:

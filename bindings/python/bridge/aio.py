@@ -179,7 +179,12 @@ class Answers:
         return session
 
     def _ready(self) -> None:
-        for session, good, value in self.queue.pop_answers():
+        try:
+            answers = self.queue.pop_answers()
+        except Closed as closed:
+            self._end(closed)
+            return
+        for session, good, value in answers:
             future = self.waiting.pop(session, None)
             if future is None or future.done():
                 continue  # it was cancelled, or its time ran out
@@ -187,6 +192,18 @@ class Answers:
                 future.set_result(value)
             else:
                 future.set_exception(value)
+
+
+    def _end(self, closed: Closed) -> None:
+        # By somebody who found the queue among all objects: the next one who asks
+        # gets another.
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.waker.fileno())
+        if _answers.get(loop) is self:
+            del _answers[loop]
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(Closed(str(closed)))
 
 
 _answers: weakref.WeakKeyDictionary[
@@ -278,6 +295,7 @@ class _Change:
         await asyncio.wait([self.future], timeout=_left(deadline))
         if not self.future.done():
             raise _late()
+        self.future.result()  # raises if nobody will be told any more
 
     def forget(self) -> None:
         self._waiting.pop(self.session, None)
@@ -339,6 +357,11 @@ async def traceback(worker: Worker, timeout: float | None) -> Stack:
 # ---- Channels
 
 
+def _over(queue: Queue) -> bool:
+    # Its descriptor stays readable, and nothing comes any more.
+    return queue.closed and len(queue) == 0
+
+
 async def _until(
     attempt: Callable[[], Any],
     ends: list[tuple[_core.Channel, int]],
@@ -356,7 +379,8 @@ async def _until(
         with ExitStack() as watches:
             watches.callback(change.forget)
             for queue in queues:
-                watches.enter_context(_watching(queue, change.future))
+                if not _over(queue):
+                    watches.enter_context(_watching(queue, change.future))
             for core, end in ends:
                 watches.callback(core.withdraw, change.queue, change.session)
                 core.notify_end(end, change.queue, change.session)
