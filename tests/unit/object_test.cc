@@ -281,6 +281,28 @@ TEST(Object, WhatAWorkerIsMadeOfIsNotListed)
   EXPECT_STATUS(bridge_worker_close(echo.get(), kLong), BRIDGE_OK);
 }
 
+TEST(Object, ALongNameIsNotCutWithinACharacter)
+{
+  Each each;
+  const struct {
+    const char *character;
+    size_t bytes;
+  } cases[] = {{"\u00e9", 62}, {"\u20ac", 63}, {"\U0001f600", 60}};
+  for (const auto &[character, bytes] : cases) {
+    std::string name;
+    while (name.size() < 100) {
+      name += character;
+    }
+    EXPECT_STATUS(bridge_object_set_name(each.f.get(), name.c_str()),
+                  BRIDGE_OK);
+    EXPECT_EQ(look(each.f.get()).name, name.substr(0, bytes));
+  }
+  const std::string no_text(100, '\x80');
+  EXPECT_STATUS(bridge_object_set_name(each.f.get(), no_text.c_str()),
+                BRIDGE_OK);
+  EXPECT_EQ(look(each.f.get()).name, no_text.substr(0, 60));
+}
+
 TEST(Object, IsFoundByItsName)
 {
   Each each;

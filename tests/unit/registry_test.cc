@@ -339,6 +339,17 @@ TEST(Registry, CutsLongNamesAndLeavesTheChildOfAForkAlone)
   EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
 }
 
+TEST(Registry, CutsALongNameBetweenTwoCharacters)
+{
+  std::string name;
+  for (int i = 0; i < 40; i++) {
+    name += "\u00e9";
+  }
+  Owned<bridge_worker> worker = start("require 'bridge'.serve{}", name.c_str());
+  EXPECT_EQ(look(worker.get()).name, name.substr(0, 62));
+  EXPECT_STATUS(bridge_worker_close(worker.get(), kSoon), BRIDGE_OK);
+}
+
 TEST(Registry, AWorkerFindsItselfFromItsFirstLineOn)
 {
   for (int i = 0; i < 50; i++) {

@@ -31,7 +31,8 @@ typedef struct bridge_object_info {
   /** A number that no other object of the process has had or will have; of a
       worker as bridge_worker_id; 0 for what is not listed. */
   uint64_t id;
-  /** Its name, or the beginning of it; "" for none. */
+  /** Its name, or the beginning of it, not cut within a character of UTF-8;
+      "" for none. */
   char name[64];
   /** How many references there are, also in messages; the caller's is one. */
   size_t references;

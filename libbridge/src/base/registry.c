@@ -6,8 +6,8 @@
 #include "base/registry.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
@@ -165,7 +165,7 @@ static void look_at_listed(bridge__listed *listed, bridge_object_info *info)
   info->id = listed->id;
   lock();
   if (listed->name != NULL) {
-    snprintf(info->name, sizeof info->name, "%s", listed->name);
+    bridge__text_copy(info->name, sizeof info->name, listed->name);
   }
   unlock();
   listing_of(listed)->look(listed, info);

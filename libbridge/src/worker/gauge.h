@@ -3,6 +3,7 @@
 #ifndef BRIDGE_WORKER_GAUGE_H
 #define BRIDGE_WORKER_GAUGE_H
 
+#include "base/text.h"
 #include "platform/platform.h"
 
 #include <stdatomic.h>
@@ -35,7 +36,7 @@ static inline void bridge__label_set(bridge__label *label,
                                      const char *text,
                                      size_t size)
 {
-  size_t fit = size < BRIDGE__LABEL - 1 ? size : BRIDGE__LABEL - 1;
+  size_t fit = bridge__text_fit(text, size, BRIDGE__LABEL - 1);
   memset(label, 0, sizeof *label);
   memcpy(label->text, text, fit);
 }

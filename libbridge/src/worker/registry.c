@@ -1,7 +1,7 @@
 /* Registry: all workers that live, and what can be seen of each. */
 #include "worker/worker.h"
 
-#include <stdio.h>
+#include "base/text.h"
 
 static bridge__mutex mutex = BRIDGE__MUTEX_INIT;
 static bridge_worker *first; /* guarded by mutex: the oldest */
@@ -213,7 +213,7 @@ static void look_at_running(const bridge_worker *worker,
     return;
   }
   int64_t now = bridge__now_roughly();
-  snprintf(info->running, sizeof info->running, "%s", label.text);
+  bridge__text_copy(info->running, sizeof info->running, label.text);
   info->running_ns = now > since ? now - since : 0;
 }
 
@@ -232,7 +232,7 @@ bridge_status bridge_worker_look(const bridge_worker *worker,
   bridge_worker_info_init(info);
   info->phase = bridge_worker_phase_of(worker);
   info->id = worker->id;
-  snprintf(info->name, sizeof info->name, "%s", worker->name);
+  bridge__text_copy(info->name, sizeof info->name, worker->name);
   look_at_running(worker, info);
   info->paused = bridge__worker_paused(worker);
   info->cpu_ns = bridge__gauge_cpu(&worker->gauge);
