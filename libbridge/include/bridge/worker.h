@@ -437,7 +437,8 @@ BRIDGE_API bridge_status bridge_worker_request_within(bridge_worker *worker,
  *
  * @param worker   the worker that was asked
  * @param answers  where the answer was to go
- * @param session  the number that was given; all requests that have both are taken back
+ * @param session  the number that was given; all requests that have both are taken back,
+ *                 or, if there is a notice that has both, that one and no request
  * @return BRIDGE_OK; BRIDGE_EINVAL; BRIDGE_EDEAD if the worker ends or has ended, so
  *         that all is answered; BRIDGE_EFORKED; BRIDGE_ENOMEM and BRIDGE_ESYSTEM if a
  *         script that runs cannot be reached
