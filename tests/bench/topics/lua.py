@@ -102,7 +102,9 @@ ROWS = [
 ]
 
 SHORT = (
+    "llthreads2: made, started, run and joined, one by one",
     "Lua to Lua: tables of 10 fields, 1 producer",
+    "Lua to Lua: functions with 3 upvalues, 1 producer",
     "Lua to Lua: buffers of 16 MiB",
     "Lua to Lua: request and answer, both running",
     "Lua to Lua: request and answer, 64 at a time",

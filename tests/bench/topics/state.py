@@ -142,6 +142,7 @@ ROWS = [
 SHORT = (
     "state: all libraries, made and closed",
     "worker: made, its chunk run, joined",
+    "worker: started on a thread that was kept",
     "worker: a call that fails, with traceback: what it takes more",
     "10,000 workers alive: to make each",
     "10,000 workers alive: memory of each",
